@@ -5,7 +5,10 @@
 pub mod agents;
 pub mod builds;
 pub mod ids;
+pub mod permissions;
 pub mod platform;
 pub mod rate_limit;
+pub mod sealing;
 pub mod secrets;
+pub mod signing;
 pub mod time;

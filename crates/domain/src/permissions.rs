@@ -59,7 +59,7 @@ pub const TABLE: [(&str, Role); 37] = [
     ("settings:certificates:delete", Role::Admin),
     ("settings:users:manage", Role::Admin),
     ("integrations:read", Role::Operator),
-    ("integrations:write", Role::Operator),
+    ("integrations:write", Role::Admin),
 ];
 
 impl FromStr for Role {
@@ -135,10 +135,7 @@ mod tests {
         let explorer = Role::Explorer.permissions();
         let names: Vec<_> =
             Permissions(Role::Analyst.permissions().0 & !explorer.0).names().collect();
-        assert_eq!(
-            names,
-            ["analytics:risk:read", "endpoints:tasks:read", "endpoints:tasks:notes"]
-        );
+        assert_eq!(names, ["analytics:risk:read", "endpoints:tasks:read", "endpoints:tasks:notes"]);
     }
 
     #[test]
