@@ -1,0 +1,349 @@
+-- The sum of all migrations: what a database looks like now. A test compares.
+--
+-- Instants are Unix milliseconds, UTC. JSON columns are checked. What must happen
+-- together happens in one statement: side effects are triggers below their table.
+
+CREATE TABLE enrollment_tokens (
+  id         TEXT    NOT NULL PRIMARY KEY,
+  org_id     TEXT    NOT NULL,
+  digest     BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
+  metadata   TEXT    NOT NULL DEFAULT '{}' CHECK (json_valid(metadata)),
+  max_uses   INTEGER NOT NULL CHECK (max_uses BETWEEN 1 AND 1000),
+  use_count  INTEGER NOT NULL DEFAULT 0 CHECK (use_count BETWEEN 0 AND max_uses),
+  expires_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  created_by TEXT    NOT NULL
+) STRICT;
+
+CREATE INDEX enrollment_tokens_by_org ON enrollment_tokens (org_id, created_at DESC);
+
+CREATE TABLE agents (
+  id                      TEXT    NOT NULL PRIMARY KEY,
+  org_id                  TEXT    NOT NULL,
+  hostname                TEXT    NOT NULL,
+  os                      TEXT    NOT NULL CHECK (os IN ('windows', 'linux', 'darwin')),
+  arch                    TEXT    NOT NULL CHECK (arch IN ('amd64', 'arm64')),
+  agent_version           TEXT    NOT NULL,
+  status                  TEXT    NOT NULL DEFAULT 'active'
+                          CHECK (status IN ('active', 'disabled', 'decommissioned', 'uninstalled')),
+  tags                    TEXT    NOT NULL DEFAULT '[]' CHECK (json_type(tags) = 'array'),
+  enrolled_at             INTEGER NOT NULL,
+  enrolled_by             TEXT,
+  created_at              INTEGER NOT NULL,
+  updated_at              INTEGER NOT NULL,
+
+  -- Credentials: SHA-256 of the key in use, of the one to be adopted, and of the one before.
+  key_digest              BLOB    NOT NULL CHECK (length(key_digest) = 32),
+  key_rotated_at          INTEGER,
+  pending_key_digest      BLOB    CHECK (length(pending_key_digest) = 32),
+  pending_key_sealed      BLOB,
+  rotation_started_at     INTEGER,
+  previous_key_digest     BLOB    CHECK (length(previous_key_digest) = 32),
+  previous_key_expires_at INTEGER,
+
+  -- Presence. `offline_at` is set while a `went_offline` event stands unanswered.
+  last_heartbeat_at       INTEGER,
+  last_heartbeat          TEXT    CHECK (last_heartbeat IS NULL OR json_valid(last_heartbeat)),
+  reconnect               TEXT    CHECK (reconnect IS NULL OR json_valid(reconnect)),
+  offline_at              INTEGER,
+  rejected_since          INTEGER,
+
+  -- Request budgets, counted by the statement that does the work.
+  budget_started_at       INTEGER NOT NULL DEFAULT 0,
+  budget_used             INTEGER NOT NULL DEFAULT 0,
+  results_started_at      INTEGER NOT NULL DEFAULT 0,
+  results_used            INTEGER NOT NULL DEFAULT 0,
+
+  -- The last poll and what it was answered with; the trigger below assigns that task.
+  polled_at               INTEGER,
+  offered_task_id         TEXT,
+
+  CHECK ((pending_key_digest IS NULL) = (rotation_started_at IS NULL)),
+  CHECK ((pending_key_digest IS NULL) = (pending_key_sealed IS NULL)),
+  CHECK ((previous_key_digest IS NULL) = (previous_key_expires_at IS NULL))
+) STRICT;
+
+CREATE INDEX agents_by_org    ON agents (org_id, last_heartbeat_at DESC);
+CREATE INDEX agents_by_status ON agents (org_id, status);
+CREATE INDEX agents_present   ON agents (last_heartbeat_at) WHERE status = 'active' AND offline_at IS NULL;
+
+CREATE TABLE agent_events (
+  id         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  agent_id   TEXT    NOT NULL REFERENCES agents (id),
+  event_type TEXT    NOT NULL
+             CHECK (event_type IN ('enrolled', 'went_offline', 'came_online', 'task_failed', 'task_completed',
+                                   'version_updated', 'key_rotated', 'status_changed', 'decommissioned')),
+  details    TEXT    NOT NULL DEFAULT '{}' CHECK (json_type(details) = 'object'),
+  created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX agent_events_by_agent ON agent_events (agent_id, created_at DESC, id DESC);
+CREATE INDEX agent_events_by_type  ON agent_events (event_type, created_at);
+
+-- One sample per agent and five minutes.
+CREATE TABLE heartbeat_history (
+  agent_id          TEXT    NOT NULL REFERENCES agents (id),
+  bucket_at         INTEGER NOT NULL CHECK (bucket_at % 300000 = 0),
+  recorded_at       INTEGER NOT NULL,
+  cpu_percent       REAL,
+  memory_mb         REAL,
+  total_memory_mb   REAL,
+  disk_free_mb      REAL,
+  uptime_seconds    INTEGER,
+  process_cpu_percent REAL,
+  process_memory_mb REAL,
+  PRIMARY KEY (agent_id, bucket_at)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX heartbeat_history_by_age ON heartbeat_history (bucket_at);
+
+CREATE TRIGGER agents_enrolled AFTER INSERT ON agents
+BEGIN
+  UPDATE enrollment_tokens SET use_count = use_count + 1 WHERE id = new.enrolled_by;
+  INSERT INTO agent_events (agent_id, event_type, details, created_at)
+  VALUES (new.id, 'enrolled',
+          json_object('hostname', new.hostname, 'os', new.os, 'arch', new.arch, 'agent_version', new.agent_version),
+          new.enrolled_at);
+END;
+
+CREATE TRIGGER agents_sampled AFTER UPDATE OF last_heartbeat_at ON agents
+WHEN new.last_heartbeat_at IS NOT NULL
+ AND (old.last_heartbeat_at IS NULL OR new.last_heartbeat_at / 300000 <> old.last_heartbeat_at / 300000)
+BEGIN
+  INSERT OR IGNORE INTO heartbeat_history
+         (agent_id, bucket_at, recorded_at, cpu_percent, memory_mb, total_memory_mb, disk_free_mb,
+          uptime_seconds, process_cpu_percent, process_memory_mb)
+  VALUES (new.id, new.last_heartbeat_at / 300000 * 300000, new.last_heartbeat_at,
+          json_extract(new.last_heartbeat, '$.system.cpu_percent'),
+          json_extract(new.last_heartbeat, '$.system.memory_mb'),
+          json_extract(new.last_heartbeat, '$.system.total_memory_mb'),
+          json_extract(new.last_heartbeat, '$.system.disk_free_mb'),
+          CAST(json_extract(new.last_heartbeat, '$.system.uptime_seconds') AS INTEGER),
+          json_extract(new.last_heartbeat, '$.system.process_cpu_percent'),
+          json_extract(new.last_heartbeat, '$.system.process_memory_mb'));
+END;
+
+-- A service that restarts after a crash does not know why; the event of its silence may.
+CREATE TRIGGER agents_came_online AFTER UPDATE OF last_heartbeat_at ON agents
+WHEN new.last_heartbeat_at IS NOT NULL
+ AND (old.last_heartbeat_at IS NULL OR new.last_heartbeat_at - old.last_heartbeat_at >= 180000)
+BEGIN
+  INSERT INTO agent_events (agent_id, event_type, details, created_at)
+  SELECT new.id, 'came_online',
+         CASE WHEN json_extract(new.reconnect, '$.reconnect_reason') = 'service_restart' AND cause.probable IS NOT NULL
+              THEN json_set(new.reconnect, '$.probable_cause', cause.probable)
+              ELSE coalesce(new.reconnect, json_object('reconnect_reason', 'unknown')) END,
+         new.last_heartbeat_at
+    FROM (SELECT (SELECT json_extract(details, '$.probable_cause')
+                    FROM agent_events
+                   WHERE agent_id = new.id AND event_type = 'went_offline'
+                ORDER BY created_at DESC, id DESC
+                   LIMIT 1) AS probable) AS cause;
+END;
+
+CREATE TRIGGER agents_went_offline AFTER UPDATE OF offline_at ON agents
+WHEN old.offline_at IS NULL AND new.offline_at IS NOT NULL
+BEGIN
+  INSERT INTO agent_events (agent_id, event_type, details, created_at)
+  SELECT new.id, 'went_offline',
+         CASE WHEN new.last_heartbeat IS NULL THEN '{}'
+              ELSE json_patch(
+                json_object('last_cpu_percent', cpu, 'last_memory_mb', memory, 'last_disk_free_mb', disk),
+                json_object('last_total_memory_mb', total,
+                            'probable_cause',
+                            CASE WHEN disk < 100 THEN 'disk_pressure'
+                                 WHEN total > 0 AND memory > total * 0.9 THEN 'memory_pressure'
+                                 WHEN total IS NULL AND cpu > 95 THEN 'cpu_saturation' END)) END,
+         new.offline_at
+    FROM (SELECT json_extract(new.last_heartbeat, '$.system.cpu_percent')     AS cpu,
+                 json_extract(new.last_heartbeat, '$.system.memory_mb')       AS memory,
+                 json_extract(new.last_heartbeat, '$.system.total_memory_mb') AS total,
+                 json_extract(new.last_heartbeat, '$.system.disk_free_mb')    AS disk);
+END;
+
+CREATE TRIGGER agents_updated AFTER UPDATE OF agent_version ON agents
+WHEN old.agent_version <> new.agent_version
+BEGIN
+  INSERT INTO agent_events (agent_id, event_type, details, created_at)
+  VALUES (new.id, 'version_updated', json_object('from', old.agent_version, 'to', new.agent_version), new.updated_at);
+END;
+
+CREATE TRIGGER agents_rotation_started AFTER UPDATE OF rotation_started_at ON agents
+WHEN old.rotation_started_at IS NULL AND new.rotation_started_at IS NOT NULL
+BEGIN
+  INSERT INTO agent_events (agent_id, event_type, created_at)
+  VALUES (new.id, 'key_rotated', new.rotation_started_at);
+END;
+
+CREATE TABLE tasks (
+  id                     TEXT    NOT NULL PRIMARY KEY,
+  agent_id               TEXT    NOT NULL REFERENCES agents (id),
+  org_id                 TEXT    NOT NULL,
+  type                   TEXT    NOT NULL
+                         CHECK (type IN ('execute_test', 'update_agent', 'uninstall', 'execute_command')),
+  priority               INTEGER NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 10),
+  status                 TEXT    NOT NULL DEFAULT 'pending'
+                         CHECK (status IN ('pending', 'assigned', 'downloading', 'executing',
+                                           'completed', 'failed', 'expired')),
+  payload                TEXT    NOT NULL CHECK (json_type(payload) = 'object'),
+  result                 TEXT    CHECK (result IS NULL OR json_valid(result)),
+  -- Who ended it: the agent's result, its own report of failure, the passing of time, or a person.
+  ended_by               TEXT    CHECK (ended_by IN ('result', 'report', 'sweep', 'person')),
+  failure_reason         TEXT,
+  late                   INTEGER NOT NULL DEFAULT 0 CHECK (late IN (0, 1)),
+  execution_timeout_seconds INTEGER NOT NULL CHECK (execution_timeout_seconds > 0),
+  ttl_seconds            INTEGER NOT NULL CHECK (ttl_seconds > 0),
+  created_at             INTEGER NOT NULL,
+  created_by             TEXT,
+  expires_at             INTEGER NOT NULL,
+  assigned_at            INTEGER,
+  -- When the present status will have lasted too long; null while nobody works on it.
+  overdue_at             INTEGER,
+  completed_at           INTEGER,
+  notes                  TEXT,
+  notes_history          TEXT    NOT NULL DEFAULT '[]' CHECK (json_type(notes_history) = 'array'),
+  target_index           TEXT,
+  batch_id               TEXT    NOT NULL,
+  retry_count            INTEGER NOT NULL DEFAULT 0,
+  max_retries            INTEGER NOT NULL DEFAULT 2,
+  original_task_id       TEXT,
+  schedule_id            TEXT,
+  occurrence_at          INTEGER,
+  ingested               INTEGER NOT NULL DEFAULT 0 CHECK (ingested IN (0, 1)),
+  ingest_attempts        INTEGER NOT NULL DEFAULT 0,
+  last_ingest_attempt_at INTEGER,
+
+  CHECK ((ended_by IS NULL) = (status IN ('pending', 'assigned', 'downloading', 'executing')))
+) STRICT;
+
+CREATE INDEX tasks_offered   ON tasks (agent_id, priority DESC, created_at, id) WHERE status IN ('pending', 'assigned');
+CREATE INDEX tasks_expiring  ON tasks (expires_at) WHERE status IN ('pending', 'assigned');
+CREATE INDEX tasks_running   ON tasks (agent_id) WHERE status IN ('downloading', 'executing');
+CREATE INDEX tasks_overdue   ON tasks (overdue_at) WHERE status IN ('assigned', 'downloading', 'executing');
+CREATE INDEX tasks_uningested ON tasks (completed_at)
+ WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0;
+CREATE INDEX tasks_by_org    ON tasks (org_id, created_at DESC, id DESC);
+CREATE INDEX tasks_by_status ON tasks (org_id, status, created_at DESC, id DESC);
+CREATE INDEX tasks_by_agent  ON tasks (agent_id, created_at DESC, id DESC);
+CREATE INDEX tasks_by_batch  ON tasks (org_id, batch_id);
+CREATE UNIQUE INDEX tasks_by_occurrence ON tasks (schedule_id, agent_id, occurrence_at) WHERE schedule_id IS NOT NULL;
+
+-- Polling is one statement: it chooses the task, this assigns it.
+CREATE TRIGGER agents_polled AFTER UPDATE OF polled_at ON agents
+WHEN new.offered_task_id IS NOT NULL
+BEGIN
+  UPDATE tasks
+     SET status = 'assigned',
+         assigned_at = new.polled_at,
+         overdue_at = new.polled_at + (execution_timeout_seconds + 120) * 1000
+   WHERE id = new.offered_task_id;
+END;
+
+CREATE TRIGGER tasks_completed AFTER UPDATE OF status ON tasks
+WHEN old.status <> 'completed' AND new.status = 'completed'
+BEGIN
+  INSERT INTO agent_events (agent_id, event_type, details, created_at)
+  VALUES (new.agent_id, 'task_completed', json_object('task_id', new.id, 'task_type', new.type), new.completed_at);
+  UPDATE agents
+     SET status = 'uninstalled', updated_at = new.completed_at
+   WHERE id = new.agent_id AND new.type = 'uninstall' AND status <> 'uninstalled';
+END;
+
+CREATE TRIGGER tasks_failed AFTER UPDATE OF status ON tasks
+WHEN old.status <> 'failed' AND new.status = 'failed'
+BEGIN
+  INSERT INTO agent_events (agent_id, event_type, details, created_at)
+  VALUES (new.agent_id, 'task_failed',
+          json_patch(json_object('task_id', new.id, 'task_type', new.type),
+                     json_object('reason', new.failure_reason)),
+          new.completed_at);
+END;
+
+-- An agent that is gone for good leaves no work behind.
+CREATE TRIGGER agents_status_changed AFTER UPDATE OF status ON agents
+WHEN old.status <> new.status
+BEGIN
+  INSERT INTO agent_events (agent_id, event_type, details, created_at)
+  VALUES (new.id, CASE new.status WHEN 'decommissioned' THEN 'decommissioned' ELSE 'status_changed' END,
+          json_object('from', old.status, 'to', new.status), new.updated_at);
+  UPDATE tasks
+     SET status = 'expired', ended_by = 'sweep', failure_reason = 'agent_' || new.status, overdue_at = NULL
+   WHERE agent_id = new.id
+     AND new.status IN ('decommissioned', 'uninstalled')
+     AND status IN ('pending', 'assigned');
+END;
+
+CREATE TABLE agent_releases (
+  org_id           TEXT    NOT NULL,
+  version          TEXT    NOT NULL,
+  os               TEXT    NOT NULL CHECK (os IN ('windows', 'linux', 'darwin')),
+  arch             TEXT    NOT NULL CHECK (arch IN ('amd64', 'arm64')),
+  -- Sorts as semantic versions do.
+  precedence       TEXT    NOT NULL,
+  binary_sha256    TEXT    NOT NULL CHECK (length(binary_sha256) = 64),
+  binary_size      INTEGER NOT NULL CHECK (binary_size > 0),
+  binary_signature TEXT    NOT NULL CHECK (length(binary_signature) = 128),
+  signed           INTEGER NOT NULL DEFAULT 0 CHECK (signed IN (0, 1)),
+  release_notes    TEXT    NOT NULL DEFAULT '',
+  mandatory        INTEGER NOT NULL DEFAULT 0 CHECK (mandatory IN (0, 1)),
+  created_at       INTEGER NOT NULL,
+  created_by       TEXT    NOT NULL,
+  PRIMARY KEY (org_id, version, os, arch)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX agent_releases_latest ON agent_releases (os, arch, org_id, precedence DESC, created_at DESC);
+CREATE INDEX agent_releases_by_age ON agent_releases (org_id, created_at DESC);
+CREATE INDEX agent_releases_by_blob ON agent_releases (binary_sha256);
+
+CREATE TABLE builds (
+  org_id     TEXT    NOT NULL,
+  test_uuid  TEXT    NOT NULL COLLATE NOCASE,
+  os         TEXT    NOT NULL CHECK (os IN ('windows', 'linux', 'darwin')),
+  arch       TEXT    NOT NULL CHECK (arch IN ('amd64', 'arm64')),
+  filename   TEXT    NOT NULL,
+  sha256     TEXT    NOT NULL CHECK (length(sha256) = 64),
+  size       INTEGER NOT NULL CHECK (size > 0),
+  signed     INTEGER NOT NULL DEFAULT 0 CHECK (signed IN (0, 1)),
+  built_at   INTEGER NOT NULL,
+  created_by TEXT    NOT NULL,
+  PRIMARY KEY (org_id, test_uuid)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX builds_by_blob ON builds (sha256);
+
+CREATE TABLE schedules (
+  id                TEXT    NOT NULL PRIMARY KEY,
+  org_id            TEXT    NOT NULL,
+  name              TEXT,
+  agent_ids         TEXT    NOT NULL CHECK (json_type(agent_ids) = 'array'),
+  test_uuid         TEXT    NOT NULL,
+  test_name         TEXT    NOT NULL,
+  binary_name       TEXT    NOT NULL,
+  execution_timeout_seconds INTEGER NOT NULL DEFAULT 300 CHECK (execution_timeout_seconds > 0),
+  priority          INTEGER NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 10),
+  metadata          TEXT    NOT NULL DEFAULT '{}' CHECK (json_type(metadata) = 'object'),
+  schedule_type     TEXT    NOT NULL CHECK (schedule_type IN ('once', 'daily', 'weekly', 'monthly')),
+  schedule_config   TEXT    NOT NULL CHECK (json_type(schedule_config) = 'object'),
+  timezone          TEXT    NOT NULL DEFAULT 'UTC',
+  next_run_at       INTEGER,
+  agent_next_runs   TEXT    CHECK (json_type(agent_next_runs) = 'object'),
+  last_run_at       INTEGER,
+  status            TEXT    NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'paused', 'completed', 'deleted')),
+  target_index      TEXT,
+  created_by        TEXT    NOT NULL,
+  created_at        INTEGER NOT NULL,
+  updated_at        INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX schedules_due    ON schedules (next_run_at) WHERE status = 'active' AND next_run_at IS NOT NULL;
+CREATE INDEX schedules_by_org ON schedules (org_id, created_at DESC);
+
+-- Budgets of callers that have no row of their own: addresses and people.
+CREATE TABLE rate_limits (
+  key        TEXT    NOT NULL PRIMARY KEY,
+  started_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  used       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX rate_limits_by_age ON rate_limits (expires_at);
