@@ -1,0 +1,39 @@
+//! The domain component: each exported function is load → decide → save.
+//!
+//! It knows nothing of HTTP. One module per interface of `wit/`; what they share is the call
+//! (connection and time, read once), the database, the shared types and the faults.
+
+mod agent_sweeps;
+mod agents;
+mod build_downloads;
+mod builds;
+mod call;
+mod configuration;
+mod database;
+mod distribution;
+mod enrollment;
+mod enrollment_tokens;
+mod fault;
+mod identity;
+mod presence;
+mod releases;
+mod task_queue;
+mod task_sweeps;
+mod tasks;
+mod types;
+
+#[expect(unsafe_code, unreachable_pub, clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "domain",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        pub_export_macro: true,
+        generate_all,
+    });
+
+    export!(Component with_types_in self);
+    use super::Component;
+}
+
+struct Component;
