@@ -44,7 +44,14 @@ fn registers(memory: &Memory, id: &'static str) -> Actor {
     let memory = memory.clone();
     Box::pin(async move {
         let upload = store(&memory.blobs(), id, BYTES).await.unwrap();
-        memory.insert_row(id).await;
+        settles(&memory, upload, id).await;
+    })
+}
+
+fn settles(memory: &Memory, upload: Upload, row: &'static str) -> Actor {
+    let memory = memory.clone();
+    Box::pin(async move {
+        memory.insert_row(row).await;
         memory.blobs().settle(&upload).await.unwrap();
     })
 }
@@ -178,6 +185,48 @@ fn an_upload_survives_any_race_with_a_discarded_one() {
         },
         whoever_is_referred_to_is_whole,
     );
+}
+
+/// Two uploads arrived; `one` brought the manifest. `other` is registered and removed again meanwhile.
+fn an_upload_keeps_its_bytes(other_settles: bool) {
+    every_interleaving(
+        || {
+            let memory = Memory::default();
+            let one = run(store(&memory.blobs(), "one", BYTES)).unwrap();
+            let other = run(store(&memory.blobs(), "other", BYTES)).unwrap();
+            let there = memory.clone();
+            let comes_and_goes: Actor = Box::pin(async move {
+                if other_settles {
+                    settles(&there, other, "other").await;
+                } else {
+                    there.insert_row("other").await;
+                }
+                removes(&there, "other").await;
+            });
+            let actors = vec![settles(&memory, one, "one"), comes_and_goes];
+            (memory, actors)
+        },
+        whoever_is_referred_to_is_whole,
+    );
+}
+
+#[test]
+fn an_upload_does_not_lose_its_bytes_to_one_that_comes_and_goes() {
+    an_upload_keeps_its_bytes(true);
+}
+
+#[test]
+fn an_upload_that_was_never_settled_is_not_relied_upon() {
+    let memory = Memory::default();
+    run(store(&memory.blobs(), "lost", BYTES)).unwrap();
+    run(registers(&memory, "new"));
+    run(removes(&memory, "new"));
+    assert_eq!(memory.keys(), ["blob/lost/0", "blob/lost/1"]);
+}
+
+#[test]
+fn bytes_that_are_not_settled_are_left_to_their_uploader() {
+    an_upload_keeps_its_bytes(false);
 }
 
 #[test]
