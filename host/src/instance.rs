@@ -1,0 +1,159 @@
+//! The life of instances: made on demand, reused one request after the other
+//! and for several at once, ended when idle, used up, too slow or trapped.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use pin_project_lite::pin_project;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::{Engine, Result, Store, StoreContextMut, component::GuestTaskId};
+use wasmtime_wasi_http::{
+    WasiHttpView as _,
+    handler::{
+        HandlerState, Instance as Handled, Proxy, ShouldAccept, WorkerExpiration, WorkerState,
+        WorkerStatus,
+    },
+    p3::bindings::ServicePre,
+};
+
+use crate::{
+    access_log::AccessLog,
+    options::Options,
+    state::{Granted, Instance},
+};
+
+/// Makes instances of one component.
+pub(crate) struct Factory {
+    pub(crate) service: ServicePre<Instance>,
+    pub(crate) granted: Arc<Granted>,
+    pub(crate) limits: Limits,
+    pub(crate) log: AccessLog,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    reuse: usize,
+    concurrency: usize,
+    idle: Duration,
+    request: Duration,
+    background: Duration,
+}
+
+impl From<&Options> for Limits {
+    fn from(options: &Options) -> Self {
+        Self {
+            reuse: options.max_instance_reuse.max(1),
+            concurrency: options.max_instance_concurrency.max(1),
+            idle: options.instance_idle,
+            request: options.request_timeout,
+            background: options.background_timeout,
+        }
+    }
+}
+
+impl Factory {
+    fn engine(&self) -> &Engine {
+        self.service.engine()
+    }
+}
+
+impl HandlerState for Factory {
+    type StoreData = Instance;
+    type WorkerExpiration = Expiration;
+    type WorkerState = Worker;
+
+    async fn instantiate(&self) -> Result<Handled<Instance, Expiration, Worker>> {
+        let mut store = Store::new(self.engine(), Instance::new(self.granted.clone())?);
+        store.limiter(|it| &mut it.memory);
+        // A guest that computes gives way at every tick instead of trapping:
+        // others run, and `Expiration` gets its chance to end the instance.
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        let proxy = Proxy::P3(self.service.instantiate_async(&mut store).await?);
+        let sleep = tokio::time::sleep(self.limits.request);
+        let id = self.granted.id.clone();
+        Ok(Handled {
+            store,
+            proxy,
+            view: Instance::http,
+            expiration: Expiration { limits: self.limits, sleep },
+            state: Worker { id, limits: self.limits, log: self.log },
+        })
+    }
+}
+
+pin_project! {
+    /// Ends an instance from outside, even one that never gives way by itself.
+    pub(crate) struct Expiration {
+        limits: Limits,
+        #[pin]
+        sleep: tokio::time::Sleep,
+    }
+}
+
+impl WorkerExpiration for Expiration {
+    fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        status: WorkerStatus,
+        start: Instant,
+    ) -> Poll<()> {
+        let mut this = self.project();
+        let limit = match status {
+            WorkerStatus::Idle => this.limits.idle,
+            WorkerStatus::Requests => this.limits.request,
+            WorkerStatus::PostReturn => this.limits.background,
+        };
+        let Some(deadline) = start.checked_add(limit) else { return Poll::Pending };
+        if this.sleep.deadline().into_std() != deadline {
+            this.sleep.as_mut().reset(deadline.into());
+        }
+        this.sleep.poll(cx)
+    }
+}
+
+pub(crate) struct Worker {
+    id: String,
+    limits: Limits,
+    log: AccessLog,
+}
+
+impl WorkerState for Worker {
+    type StoreData = Instance;
+    /// Kept until the guest is done with the head, even if the client is gone.
+    type RequestData = Option<Arc<OwnedSemaphorePermit>>;
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        if total >= self.limits.reuse {
+            ShouldAccept::Never
+        } else if concurrent >= self.limits.concurrency {
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _: StoreContextMut<'_, Instance>,
+        permit: Self::RequestData,
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync + 'static>> {
+        let limit = self.limits.request;
+        Box::pin(async move {
+            tokio::time::sleep(limit).await;
+            drop(permit);
+        })
+    }
+
+    fn drop(&self, store: Store<Instance>, result: Result<()>) {
+        if let Err(error) = result {
+            self.log.failure(&self.id, &error);
+        }
+        drop(store);
+    }
+}

@@ -1,0 +1,147 @@
+//! One database file and its connections.
+//!
+//! Spin opens a connection per `open` and sets no journal mode; migrations and
+//! guests do. We keep a few connections for the next `open`, those that a guest
+//! left as they were: rolled back, without a pragma set, anything attached or
+//! temporary.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use rusqlite::{
+    Connection,
+    hooks::{AuthAction, AuthContext, Authorization},
+};
+
+use crate::bindings::spin::sqlite::sqlite::Error;
+
+const MAX_IDLE: usize = 16;
+/// Of all instances together: each holds file descriptors and a page cache.
+const MAX_OPEN: usize = 512;
+const CACHED_STATEMENTS: usize = 256;
+
+pub(crate) struct Database {
+    path: PathBuf,
+    idle: Mutex<Vec<Clean>>,
+    open: AtomicUsize,
+    /// Held while a statement writes, so that writers wait in line, and without
+    /// a thread, instead of asking SQLite again and again.
+    pub(super) writer: tokio::sync::Mutex<()>,
+}
+
+struct Clean {
+    connection: Connection,
+    is_changed: Arc<AtomicBool>,
+}
+
+/// A connection on loan to a guest.
+pub(super) struct Lease {
+    pub(super) database: Arc<Database>,
+    connection: Mutex<Option<Clean>>,
+}
+
+impl Database {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        let (idle, open) = (Mutex::default(), AtomicUsize::new(0));
+        Self { path, idle, open, writer: tokio::sync::Mutex::default() }
+    }
+
+    /// Makes the file, so that a fault shows at load.
+    pub(crate) fn check(&self) -> rusqlite::Result<()> {
+        let clean = self.connect()?;
+        clean.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        self.give_back(clean);
+        Ok(())
+    }
+
+    pub(super) fn lease(self: &Arc<Self>) -> Result<Lease, Error> {
+        if self.open.fetch_add(1, Relaxed) >= MAX_OPEN {
+            self.open.fetch_sub(1, Relaxed);
+            return Err(Error::Io(format!("more than {MAX_OPEN} connections are open")));
+        }
+        // From here on the lease counts, and ends when it is dropped.
+        let mut lease = Lease { database: self.clone(), connection: Mutex::new(None) };
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let clean = match idle {
+            Some(it) => it,
+            None => self.connect().map_err(|e| Error::Io(e.to_string()))?,
+        };
+        *lease.connection.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(clean);
+        Ok(lease)
+    }
+
+    fn connect(&self) -> rusqlite::Result<Clean> {
+        let mut connection = Connection::open(&self.path)?;
+        // Waiting is ours to do, see `Connection::execute`: SQLite would block the thread.
+        connection.busy_timeout(std::time::Duration::ZERO)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        let is_changed = Arc::new(AtomicBool::new(false));
+        let flag = is_changed.clone();
+        connection
+            .authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &flag)))?;
+        Ok(Clean { connection, is_changed })
+    }
+
+    fn give_back(&self, clean: Clean) {
+        let Clean { connection, is_changed } = &clean;
+        if is_changed.load(Relaxed) {
+            return;
+        }
+        if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(clean);
+        }
+    }
+}
+
+/// A guest stays in its file; `VACUUM INTO` attaches one, too.
+fn authorize(action: &AuthAction<'_>, is_changed: &AtomicBool) -> Authorization {
+    match action {
+        AuthAction::Attach { filename: "" | ":memory:" } => {
+            is_changed.store(true, Relaxed);
+            Authorization::Allow
+        }
+        AuthAction::Attach { .. } => Authorization::Deny,
+        // 5 seconds it is, and the waiting is ours: accepted, to no effect.
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
+            if pragma_name.eq_ignore_ascii_case("busy_timeout") =>
+        {
+            Authorization::Ignore
+        }
+        AuthAction::Pragma { pragma_value: Some(_), .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. } => {
+            is_changed.store(true, Relaxed);
+            Authorization::Allow
+        }
+        _ => Authorization::Allow,
+    }
+}
+
+impl Lease {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
+        let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let clean = guard.as_ref().expect("a lease holds its connection until it is dropped");
+        work(&clean.connection)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(clean) = connection.take() {
+            self.database.give_back(clean);
+        }
+        self.database.open.fetch_sub(1, Relaxed);
+    }
+}

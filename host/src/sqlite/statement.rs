@@ -1,0 +1,132 @@
+//! One statement on one connection, to its end.
+
+use rusqlite::{
+    Connection, ErrorCode,
+    types::{Value as Bound, ValueRef},
+};
+
+use crate::bindings::spin::sqlite::sqlite::{Error, RowResult, Value};
+
+/// A result is held in memory until the guest has read it.
+const MAX_RESULT_BYTES: usize = 128 << 20;
+
+pub(super) enum Ran {
+    Done(Outcome),
+    /// It writes, and was not allowed to yet. Nothing happened.
+    Writes,
+    /// Another connection has the file. Nothing happened.
+    Busy(Outcome),
+}
+
+/// A failure goes with columns and rows as far as they came.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<RowResult>,
+    pub(super) failure: Option<Error>,
+}
+
+enum Stopped {
+    Writes,
+    Sqlite(rusqlite::Error),
+    TooLarge,
+    NotUtf8(String),
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Stopped::Sqlite(error)
+    }
+}
+
+/// Runs the first statement of `sql`, as Spin does: what follows is ignored.
+pub(super) fn run(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Value],
+    may_write: bool,
+) -> Ran {
+    let mut outcome = Outcome::default();
+    let failure = match query(connection, sql, parameters, may_write, &mut outcome) {
+        Ok(()) => return Ran::Done(outcome),
+        Err(Stopped::Writes) => return Ran::Writes,
+        Err(Stopped::Sqlite(error)) if outcome.rows.is_empty() && can_wait(connection, &error) => {
+            outcome.failure = Some(Error::Io(error.to_string()));
+            return Ran::Busy(outcome);
+        }
+        Err(Stopped::Sqlite(error)) => error.to_string(),
+        Err(Stopped::TooLarge) => format!("a result of more than {MAX_RESULT_BYTES} bytes"),
+        Err(Stopped::NotUtf8(column)) => format!("column {column:?} holds text that is not UTF-8"),
+    };
+    outcome.failure = Some(Error::Io(failure));
+    Ran::Done(outcome)
+}
+
+/// Whether time could help. In a transaction whose snapshot is old it cannot.
+fn can_wait(connection: &Connection, error: &rusqlite::Error) -> bool {
+    const BUSY_SNAPSHOT: i32 = 517;
+    let Some(code) = error.sqlite_error() else { return false };
+    code.code == ErrorCode::DatabaseBusy
+        && (connection.is_autocommit() || code.extended_code != BUSY_SNAPSHOT)
+}
+
+fn query(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Value],
+    may_write: bool,
+    outcome: &mut Outcome,
+) -> Result<(), Stopped> {
+    let mut statement = connection.prepare_cached(sql)?;
+    if !may_write && !statement.readonly() {
+        return Err(Stopped::Writes);
+    }
+    outcome.columns = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(bind)))?;
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let mut values = Vec::with_capacity(outcome.columns.len());
+        for (index, column) in outcome.columns.iter().enumerate() {
+            let value =
+                read(row.get_ref(index)?).ok_or_else(|| Stopped::NotUtf8(column.clone()))?;
+            bytes += size(&value);
+            values.push(value);
+        }
+        if bytes > MAX_RESULT_BYTES {
+            return Err(Stopped::TooLarge);
+        }
+        outcome.rows.push(RowResult { values });
+    }
+    Ok(())
+}
+
+fn bind(value: &Value) -> Bound {
+    match value {
+        Value::Integer(it) => Bound::Integer(*it),
+        Value::Real(it) => Bound::Real(*it),
+        Value::Text(it) => Bound::Text(it.clone()),
+        Value::Blob(it) => Bound::Blob(it.clone()),
+        Value::Null => Bound::Null,
+    }
+}
+
+/// `None` for text that is not UTF-8. There Spin's host task panics, with every
+/// request of the instance; we fail the one statement.
+fn read(value: ValueRef<'_>) -> Option<Value> {
+    Some(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(it) => Value::Integer(it),
+        ValueRef::Real(it) => Value::Real(it),
+        ValueRef::Text(it) => Value::Text(str::from_utf8(it).ok()?.to_owned()),
+        ValueRef::Blob(it) => Value::Blob(it.to_vec()),
+    })
+}
+
+fn size(value: &Value) -> usize {
+    let heap = match value {
+        Value::Text(it) => it.len(),
+        Value::Blob(it) => it.len(),
+        Value::Integer(_) | Value::Real(_) | Value::Null => 0,
+    };
+    size_of::<Value>() + heap
+}
