@@ -4,6 +4,7 @@
 
 pub mod agents;
 pub mod builds;
+pub mod executable;
 pub mod ids;
 pub mod permissions;
 pub mod platform;
