@@ -4,11 +4,14 @@
 
 pub mod agents;
 pub mod builds;
+pub mod devices;
 pub mod executable;
 pub mod ids;
 pub mod permissions;
 pub mod platform;
+pub mod precedence;
 pub mod rate_limit;
+pub mod releases;
 pub mod sealing;
 pub mod secrets;
 pub mod signing;

@@ -1,6 +1,6 @@
 //! Secrets in clear, which never show themselves, and the digests we keep of them.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -50,6 +50,29 @@ impl Digest {
     }
 }
 
+/// The text is not 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256 digest in hexadecimal digits")]
+pub struct NotADigest;
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Ok(digit - b'0'),
+            b'a'..=b'f' => Ok(digit - b'a' + 10),
+            _ => Err(NotADigest),
+        };
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| NotADigest)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = value(pair[0])? << 4 | value(pair[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
 impl From<[u8; 32]> for Digest {
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -96,5 +119,13 @@ mod tests {
         );
         assert_eq!(digest, Digest::from(*digest.as_bytes()));
         assert_ne!(digest, Digest::of("abd"));
+        assert_eq!(digest.to_hex().parse(), Ok(digest));
+    }
+
+    #[test]
+    fn a_digest_has_64_lower_case_digits() {
+        for text in ["", "ab", &"A".repeat(64), &"g".repeat(64), &"ä".repeat(32)] {
+            assert_eq!(text.parse::<Digest>(), Err(NotADigest));
+        }
     }
 }
