@@ -10,7 +10,7 @@ use wasmtime::component::{Accessor, HasSelf};
 use crate::{
     bindings::spin::variables::variables::{Error, Host, HostWithStore},
     dotenv,
-    fault::{Cause, Faults},
+    fault::{Cause, Faults, LoadError},
     manifest::{Component, Manifest, Variable},
     options::Options,
     state::Instance,
@@ -51,6 +51,18 @@ pub(crate) fn resolve(
         }
     }
     values
+}
+
+impl Manifest {
+    /// The values that [`Application::load`](crate::Application::load) would give to the variables.
+    pub fn values(&self, options: &Options) -> Result<BTreeMap<String, String>, LoadError> {
+        let faults = Faults::default();
+        let values = resolve(self, options, &faults);
+        if faults.is_empty() {
+            return Ok(values);
+        }
+        Err(LoadError { manifest: self.directory.join("spin.toml"), faults: faults.into_vec() })
+    }
 }
 
 fn env_file(manifest: &Manifest, options: &Options, faults: &Faults) -> BTreeMap<String, String> {
