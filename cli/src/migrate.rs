@@ -1,0 +1,94 @@
+//! Creating and upgrading the database, before the components that need it start.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use domain::time::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::Installation;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    installation: Installation,
+    /// Change nothing; exit 1 while a migration is pending
+    #[arg(long)]
+    check: bool,
+}
+
+#[expect(clippy::print_stdout, reason = "a command-line program talks to its user")]
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let state_dir = options.installation.state_dir();
+    if options.check {
+        let pending = pending(&state_dir)?;
+        for name in &pending {
+            println!("pending: {name}");
+        }
+        if !pending.is_empty() {
+            bail!("{} migrations are pending", pending.len());
+        }
+        println!("the schema is up to date");
+        return Ok(());
+    }
+    let applied = apply(&state_dir)?;
+    for name in &applied {
+        println!("applied: {name}");
+    }
+    if applied.is_empty() {
+        println!("the schema is up to date");
+    }
+    Ok(())
+}
+
+/// Brings the database of a state directory up to date; makes both where there is none.
+pub(crate) fn apply(state_dir: &Path) -> Result<Vec<&'static str>> {
+    std::fs::create_dir_all(state_dir).with_context(|| state_dir.display().to_string())?;
+    let mut connection = open(state_dir, OpenFlags::default())?;
+    let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+    Ok(store::migrations::apply(&mut connection, now)?)
+}
+
+/// What [`apply`] would do. A database that is not there lacks everything, and is not made.
+pub(crate) fn pending(state_dir: &Path) -> Result<Vec<&'static str>> {
+    let connection = if database(state_dir).exists() {
+        open(state_dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?
+    } else {
+        Connection::open_in_memory()?
+    };
+    Ok(store::migrations::pending(&connection)?)
+}
+
+fn open(state_dir: &Path, flags: OpenFlags) -> Result<Connection> {
+    let path = database(state_dir);
+    let connection =
+        Connection::open_with_flags(&path, flags).with_context(|| path.display().to_string())?;
+    connection.busy_timeout(Duration::from_secs(30))?;
+    Ok(connection)
+}
+
+/// Spin's own name for the database labelled `default`.
+fn database(state_dir: &Path) -> std::path::PathBuf {
+    state_dir.join("sqlite_db.db")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_creates_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!pending(folder.path()).unwrap().is_empty());
+        assert!(!database(folder.path()).exists());
+    }
+
+    #[test]
+    fn what_was_applied_is_no_longer_pending() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!apply(folder.path()).unwrap().is_empty());
+        assert!(apply(folder.path()).unwrap().is_empty());
+        assert!(pending(folder.path()).unwrap().is_empty());
+    }
+}
