@@ -1,0 +1,138 @@
+//! The load: connections that each keep one request in flight.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::Expected;
+
+#[derive(Clone)]
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: usize,
+    pub(crate) duration: Duration,
+}
+
+pub(crate) struct Measured {
+    pub(crate) per_second: f64,
+    /// Microseconds.
+    pub(crate) latencies: Histogram<u64>,
+}
+
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self(sender))
+    }
+
+    /// Sends, and reads the answer to its end.
+    pub(crate) async fn send(&mut self, expected: Expected) -> Result<Bytes> {
+        let path = expected.request.uri().to_string();
+        self.0.ready().await?;
+        let answer = self.0.send_request(expected.request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        ensure!(status == expected.status, "{path}: {status}: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+}
+
+impl Load {
+    /// Sends what `request` makes of a running number, until the time is over.
+    pub(crate) async fn repeat(
+        &self,
+        request: &(impl Fn(usize) -> Expected + Sync),
+    ) -> Result<Measured> {
+        // The first second warms instances, caches and the branch predictor.
+        self.run(request, self.duration.min(Duration::from_secs(1)), usize::MAX).await?;
+        self.run(request, self.duration, usize::MAX).await
+    }
+
+    /// Sends `count` requests, however long it takes.
+    pub(crate) async fn times(
+        &self,
+        count: usize,
+        request: &(impl Fn(usize) -> Expected + Sync),
+    ) -> Result<Measured> {
+        self.run(request, Duration::from_secs(3600), count).await
+    }
+
+    async fn run(
+        &self,
+        request: &(impl Fn(usize) -> Expected + Sync),
+        duration: Duration,
+        count: usize,
+    ) -> Result<Measured> {
+        let next = AtomicUsize::new(0);
+        let started = Instant::now();
+        let connections = (0..self.connections).map(|_| async {
+            let mut connection = Connection::open(self.address).await?;
+            let mut latencies = histogram()?;
+            while started.elapsed() < duration {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    break;
+                }
+                let expected = request(number);
+                let sent = Instant::now();
+                connection.send(expected).await?;
+                latencies.saturating_record(micros(sent.elapsed()));
+            }
+            anyhow::Ok(latencies)
+        });
+        let mut latencies = histogram()?;
+        for each in futures::future::try_join_all(connections).await? {
+            latencies.add(&each).context("histograms of one shape add up")?;
+        }
+        Ok(Measured::new(latencies, started.elapsed()))
+    }
+}
+
+impl Measured {
+    pub(crate) fn new(latencies: Histogram<u64>, elapsed: Duration) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
+        let per_second = latencies.len() as f64 / elapsed.as_secs_f64();
+        Self { per_second, latencies }
+    }
+}
+
+pub(crate) fn histogram() -> Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
+    request("GET", path, &[], Bytes::new())
+}
+
+pub(crate) fn request(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Request<Full<Bytes>> {
+    let mut builder = Request::builder().method(method).uri(path).header("host", "bench");
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Full::new(body)).expect("the benchmark's own requests are well-formed")
+}
