@@ -7,7 +7,8 @@ use crate::command::{cargo, program};
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// The application's components, as `spin.toml` builds them.
-pub(crate) const COMPONENTS: &[&str] = &["domain-component", "public", "agent", "admin", "cron-maintenance"];
+pub(crate) const COMPONENTS: &[&str] =
+    &["domain-component", "public", "agent", "admin", "cron-maintenance"];
 
 /// Components that only tests and benchmarks run.
 pub(crate) const GUESTS: &[&str] = &["hello", "host-guest"];

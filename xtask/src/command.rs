@@ -47,16 +47,22 @@ impl Run {
     }
 
     pub(crate) fn run(mut self) -> Result<()> {
-        let status = self.0.status().with_context(|| format!("{:?} did not start", self.0.get_program()))?;
+        let status =
+            self.0.status().with_context(|| format!("{:?} did not start", self.0.get_program()))?;
         if !status.success() {
-            bail!("{:?} {:?}: {status}", self.0.get_program(), self.0.get_args().collect::<Vec<_>>());
+            bail!(
+                "{:?} {:?}: {status}",
+                self.0.get_program(),
+                self.0.get_args().collect::<Vec<_>>()
+            );
         }
         Ok(())
     }
 
     /// What it prints.
     pub(crate) fn output(mut self) -> Result<String> {
-        let output = self.0.output().with_context(|| format!("{:?} did not start", self.0.get_program()))?;
+        let output =
+            self.0.output().with_context(|| format!("{:?} did not start", self.0.get_program()))?;
         if !output.status.success() {
             bail!("{:?}: {}", self.0.get_program(), output.status);
         }

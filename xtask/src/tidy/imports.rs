@@ -25,12 +25,16 @@ const RULES: &[(&str, &[&str])] = &[
 
 pub(super) fn offences(root: &Path) -> Result<Vec<String>> {
     let metadata = cargo("metadata", &["--no-deps", "--format-version", "1"]).output()?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let mut offences = Vec::new();
     for package in packages {
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
-        let folder = manifest.parent().and_then(|it| it.strip_prefix(root).ok()).context("a package lies elsewhere")?;
+        let folder = manifest
+            .parent()
+            .and_then(|it| it.strip_prefix(root).ok())
+            .context("a package lies elsewhere")?;
         let folder = folder.display().to_string();
         let ours: Vec<&str> = package["dependencies"]
             .as_array()

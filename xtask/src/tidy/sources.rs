@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context as _, Result};
 
 const LONGEST: usize = 400;
-const BANNED_NAMES: &[&str] = &["mod.rs", "utils.rs", "helpers.rs", "common.rs", "manager.rs", "service.rs"];
+const BANNED_NAMES: &[&str] =
+    &["mod.rs", "utils.rs", "helpers.rs", "common.rs", "manager.rs", "service.rs"];
 const SKIPPED_FOLDERS: &[&str] = &["target", ".git", ".spin", "node_modules"];
 
 pub(super) fn offences(root: &Path) -> Result<Vec<String>> {
@@ -45,7 +46,8 @@ fn in_file(place: &str, text: &str) -> Vec<String> {
         offences.push(format!("{place}: does not open with `//!`, what it is for"));
     }
     let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text).lines().count();
-    let is_test = place.starts_with("tests/") || place.contains("/tests/") || place.ends_with("tests.rs");
+    let is_test =
+        place.starts_with("tests/") || place.contains("/tests/") || place.ends_with("tests.rs");
     if code > LONGEST && !is_test {
         offences.push(format!("{place}: {code} lines, more than {LONGEST}: split it by noun"));
     }
@@ -90,7 +92,11 @@ mod tests {
 
     #[test]
     fn tests_do_not_count_to_the_length() {
-        let code = format!("//! x\n{}\n#[cfg(test)]\nmod tests {{\n{}}}\n", "\n".repeat(390), "\n".repeat(300));
+        let code = format!(
+            "//! x\n{}\n#[cfg(test)]\nmod tests {{\n{}}}\n",
+            "\n".repeat(390),
+            "\n".repeat(300)
+        );
         check("crates/a/src/b.rs", &code, &[]);
         check("crates/a/src/b.rs", &format!("//! x\n{}", "\n".repeat(400)), &["401 lines"]);
     }
