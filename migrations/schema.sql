@@ -63,7 +63,7 @@ CREATE TABLE agents (
   CHECK ((previous_key_digest IS NULL) = (previous_key_expires_at IS NULL))
 ) STRICT;
 
-CREATE INDEX agents_by_org    ON agents (org_id, last_heartbeat_at DESC);
+CREATE INDEX agents_by_org    ON agents (org_id, last_heartbeat_at DESC, id);
 CREATE INDEX agents_by_status ON agents (org_id, status);
 CREATE INDEX agents_present   ON agents (last_heartbeat_at) WHERE status = 'active' AND offline_at IS NULL;
 
@@ -212,6 +212,9 @@ CREATE TABLE tasks (
   ingested               INTEGER NOT NULL DEFAULT 0 CHECK (ingested IN (0, 1)),
   ingest_attempts        INTEGER NOT NULL DEFAULT 0,
   last_ingest_attempt_at INTEGER,
+  -- The agent's last report on this task, as a request: how many it made in which window.
+  report_used            INTEGER,
+  report_window_at       INTEGER,
 
   CHECK ((ended_by IS NULL) = (status IN ('pending', 'assigned', 'downloading', 'executing')))
 ) STRICT;
@@ -235,8 +238,26 @@ BEGIN
   UPDATE tasks
      SET status = 'assigned',
          assigned_at = new.polled_at,
-         overdue_at = new.polled_at + (execution_timeout_seconds + 120) * 1000
+         -- Offering it again does not buy it time.
+         overdue_at = coalesce(overdue_at, new.polled_at + (execution_timeout_seconds + 120) * 1000)
    WHERE id = new.offered_task_id;
+END;
+
+-- Reporting is one statement, too: it judges the agent's budget, this counts the request.
+CREATE TRIGGER tasks_reported AFTER UPDATE OF report_used ON tasks
+WHEN new.ended_by IS NOT 'result'
+BEGIN
+  UPDATE agents
+     SET budget_used = new.report_used, budget_started_at = new.report_window_at, rejected_since = NULL
+   WHERE id = new.agent_id;
+END;
+
+CREATE TRIGGER tasks_resulted AFTER UPDATE OF report_used ON tasks
+WHEN new.ended_by = 'result'
+BEGIN
+  UPDATE agents
+     SET results_used = new.report_used, results_started_at = new.report_window_at, rejected_since = NULL
+   WHERE id = new.agent_id;
 END;
 
 CREATE TRIGGER tasks_completed AFTER UPDATE OF status ON tasks
@@ -288,6 +309,8 @@ CREATE TABLE agent_releases (
   mandatory        INTEGER NOT NULL DEFAULT 0 CHECK (mandatory IN (0, 1)),
   created_at       INTEGER NOT NULL,
   created_by       TEXT    NOT NULL,
+  -- The bytes that the last registration put others in place of.
+  replaced_sha256  TEXT,
   PRIMARY KEY (org_id, version, os, arch)
 ) STRICT, WITHOUT ROWID;
 
@@ -306,6 +329,8 @@ CREATE TABLE builds (
   signed     INTEGER NOT NULL DEFAULT 0 CHECK (signed IN (0, 1)),
   built_at   INTEGER NOT NULL,
   created_by TEXT    NOT NULL,
+  -- The bytes that the last registration put others in place of.
+  replaced_sha256 TEXT,
   PRIMARY KEY (org_id, test_uuid)
 ) STRICT, WITHOUT ROWID;
 

@@ -3,12 +3,17 @@
 //! Queries are plain functions over [`Db`], so the same statement runs on the
 //! Spin database in a component and on native `SQLite` in tests and programs.
 
+pub mod blob_references;
 pub mod builds;
+pub mod devices;
+#[cfg(test)]
+mod fixtures;
 #[cfg(any(test, feature = "native"))]
 pub mod migrations;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
 pub mod rate_limits;
+pub mod releases;
 mod row;
 
 use std::{future::Future, panic::Location};

@@ -35,6 +35,17 @@ impl Memory {
     }
 }
 
+#[cfg(test)]
+impl Memory {
+    /// Plans that are asked for include those of triggers.
+    pub(crate) fn explaining_triggers() -> Self {
+        let memory = Self::migrated();
+        let option = rusqlite::config::DbConfig::SQLITE_DBCONFIG_TRIGGER_EQP;
+        memory.0.lock().set_db_config(option, true).expect("the option is known");
+        memory
+    }
+}
+
 impl File {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let connection = Connection::open(path).map_err(Error::from_database)?;

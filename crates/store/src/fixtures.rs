@@ -1,0 +1,142 @@
+//! A small fleet for the tests of this crate, and what they ask of it.
+
+use std::sync::{Mutex, PoisonError};
+
+use domain::{devices::Presented, secrets::Digest, time::Timestamp};
+
+use crate::{Db, Error, Row, Value, native::Memory};
+
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// The agent `a1` of `org`, presenting this key.
+pub(crate) fn device(key: &str) -> Presented {
+    Presented { agent: "a1".into(), key: Digest::of(key) }
+}
+
+/// Inserts the agent `a1` of `org`, on linux/amd64, with this key.
+pub(crate) async fn agent(db: &Memory, key: &str) {
+    other_agent(db, "a1", "org", key).await;
+}
+
+pub(crate) async fn other_agent(db: &Memory, id: &str, org: &str, key: &str) {
+    run(
+        db,
+        "INSERT INTO agents (id, org_id, hostname, os, arch, agent_version, enrolled_at, created_at, updated_at, key_digest)
+         VALUES (?1, ?2, 'host-' || ?1, 'linux', 'amd64', '1.0.0', ?3, ?3, ?3, ?4)",
+        &[id.into(), org.into(), NOW.into(), (&Digest::of(key)).into()],
+    )
+    .await;
+}
+
+/// Sets one column of `a1`.
+pub(crate) async fn update_agent(db: &Memory, column: &str, value: impl Into<Value>) {
+    let sql = format!("UPDATE agents SET {column} = ?1 WHERE id = 'a1'");
+    run(db, &sql, &[value.into()]).await;
+}
+
+/// A rotation of `a1` to this key, as it waits for the agent.
+pub(crate) async fn start_rotation(db: &Memory, key: &str) {
+    run(
+        db,
+        "UPDATE agents
+            SET pending_key_digest = ?1, pending_key_sealed = x'00', rotation_started_at = ?2
+          WHERE id = 'a1'",
+        &[(&Digest::of(key)).into(), NOW.into()],
+    )
+    .await;
+}
+
+/// A task of `a1`, created `NOW`, that may run for 300 s and waits for a day.
+pub(crate) async fn task(db: &Memory, id: &str, status: &str) {
+    task_of(db, id, "a1", status).await;
+}
+
+pub(crate) async fn task_of(db: &Memory, id: &str, agent: &str, status: &str) {
+    run(
+        db,
+        "INSERT INTO tasks (id, agent_id, org_id, type, status, ended_by, payload, execution_timeout_seconds,
+                            ttl_seconds, created_at, expires_at, batch_id)
+         SELECT ?1, id, org_id, 'execute_test', ?3, iif(?3 IN ('completed', 'failed', 'expired'), 'result', NULL),
+                '{\"test_uuid\":\"u1\",\"test_name\":\"LSASS read\"}', 300, 86400, ?4, ?4 + 86400000, 'b1'
+           FROM agents WHERE id = ?2",
+        &[id.into(), agent.into(), status.into(), NOW.into()],
+    )
+    .await;
+}
+
+pub(crate) async fn run(db: &impl Db, sql: &str, params: &[Value]) -> Vec<Row> {
+    db.query(sql, params).await.unwrap()
+}
+
+/// The first column of the first row.
+pub(crate) async fn integer(db: &Memory, sql: &str) -> Option<i64> {
+    let mut row = run(db, sql, &[]).await.swap_remove(0);
+    if row.is_null(0) { None } else { Some(row.integer(0).unwrap()) }
+}
+
+/// The first column of the first row.
+pub(crate) async fn text(db: &Memory, sql: &str) -> Option<String> {
+    run(db, sql, &[]).await.swap_remove(0).optional_text(0).unwrap()
+}
+
+/// The types of all events, oldest first.
+pub(crate) async fn events(db: &Memory) -> Vec<String> {
+    let rows = run(db, "SELECT event_type FROM agent_events ORDER BY id", &[]).await;
+    rows.into_iter().map(|mut row| row.text(0).unwrap()).collect()
+}
+
+/// The details of the last event.
+pub(crate) async fn last_details(db: &Memory) -> String {
+    let sql = "SELECT details FROM agent_events ORDER BY id DESC LIMIT 1";
+    text(db, sql).await.unwrap()
+}
+
+/// How the database would run what `work` asks of it, triggers included.
+pub(crate) async fn plan(work: impl AsyncFnOnce(&Planner)) -> Planner {
+    let planner = Planner { db: Memory::explaining_triggers(), steps: Mutex::default() };
+    work(&planner).await;
+    planner
+}
+
+/// Explains each statement instead of running it.
+pub(crate) struct Planner {
+    db: Memory,
+    steps: Mutex<Vec<String>>,
+}
+
+impl Db for Planner {
+    async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
+        let rows = self.db.query(&format!("EXPLAIN QUERY PLAN {sql}"), params).await?;
+        let steps = rows.into_iter().map(|mut row| row.text(3).unwrap());
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).extend(steps);
+        Ok(Vec::new())
+    }
+}
+
+impl Planner {
+    fn steps(&self) -> Vec<String> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[track_caller]
+    pub(crate) fn uses(&self, index: &str) -> &Self {
+        let steps = self.steps();
+        let named = |step: &String| step.split(' ').any(|word| word == index);
+        assert!(steps.iter().any(named), "{index} is not used: {steps:#?}");
+        self
+    }
+
+    /// Neither walks a table or a whole index nor sorts.
+    #[track_caller]
+    pub(crate) fn never_scans(&self) -> &Self {
+        let steps = self.steps();
+        assert!(!steps.is_empty(), "nothing was asked");
+        let walks = |step: &&String| {
+            let of_json = step.contains("json_each") || step.contains("VIRTUAL TABLE");
+            (step.starts_with("SCAN ") && !of_json && *step != "SCAN CONSTANT ROW")
+                || step.contains("TEMP B-TREE")
+        };
+        assert_eq!(steps.iter().find(walks), None, "in {steps:#?}");
+        self
+    }
+}
