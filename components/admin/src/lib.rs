@@ -1,0 +1,1 @@
+//! People: tokens, agents, tasks, releases, builds.

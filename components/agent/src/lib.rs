@@ -1,0 +1,1 @@
+//! Agents: heartbeats, tasks, results, binaries.

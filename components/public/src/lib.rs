@@ -1,0 +1,1 @@
+//! Strangers: enrollment, the agent's download, health.

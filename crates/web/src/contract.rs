@@ -1,0 +1,22 @@
+//! The types that the WIT contract shares, and how each of them looks in JSON.
+//!
+//! Generated once, here; each tier maps its own world onto these types. Credentials
+//! have no JSON form on purpose.
+
+pub mod choices;
+mod json;
+
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "vocabulary",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+    });
+}
+
+pub use bindings::myrmidon;
+pub use bindings::myrmidon::domain::types::{
+    Actor, AgentStatus, Arch, Artifact, Budget, Device, Fault, Json, Os, Release, RuntimeStatus,
+    Task, TaskStatus, TaskType, Timestamp, TurnedAway,
+};

@@ -1,0 +1,212 @@
+//! `multipart/form-data`: small texts are read, files are passed on as they arrive.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use http::{StatusCode, header};
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use spin_sdk::{
+    wasip3::wit_stream,
+    wit_bindgen::{StreamReader, StreamWriter},
+};
+
+use crate::{
+    Problem, Request,
+    body::aborted,
+    request::{Broken, Incoming},
+};
+
+const TEXT_LIMIT: usize = 64 * 1024;
+const MOST_PARTS: usize = 32;
+/// What texts and headers may add to the largest file.
+const SURROUNDINGS: u64 = 4 * 1024 * 1024;
+
+/// The parts of a body, in the order in which they come.
+pub struct Parts {
+    parts: Multipart<'static>,
+    left: usize,
+}
+
+pub enum Part {
+    Text { name: String, value: String },
+    File(Box<File>),
+}
+
+/// A file that has not been read.
+pub struct File {
+    pub name: String,
+    field: Field<'static>,
+}
+
+impl Request {
+    /// The body's parts, of which the largest file has at most `most` bytes.
+    pub fn parts(&mut self, most: u64) -> Result<Parts, Problem> {
+        let unsupported =
+            |error: &'static str| Problem::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
+        let content_type = self.header(header::CONTENT_TYPE).unwrap_or_default();
+        let boundary = match multer::parse_boundary(content_type) {
+            Ok(boundary) => boundary,
+            Err(multer::Error::NoBoundary) => {
+                return Err(Problem::bad_request("Multipart: Boundary not found"));
+            }
+            Err(_) => return Err(unsupported("unsupported content type")),
+        };
+        if self.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(unsupported("unsupported content encoding"));
+        }
+        let limit = SizeLimit::new().whole_stream(most.saturating_add(SURROUNDINGS));
+        let paced = Paced { incoming: self.take_body(), resting: false };
+        let parts =
+            Multipart::with_constraints(paced, boundary, Constraints::new().size_limit(limit));
+        Ok(Parts { parts, left: MOST_PARTS })
+    }
+}
+
+impl Parts {
+    pub async fn next(&mut self) -> Result<Option<Part>, Problem> {
+        let Some(field) = self.parts.next_field().await.map_err(refusal)? else { return Ok(None) };
+        self.left =
+            self.left.checked_sub(1).ok_or_else(|| Problem::bad_request("Too many parts"))?;
+        let name = field.name().unwrap_or_default().to_owned();
+        if field.file_name().is_some() {
+            return Ok(Some(Part::File(Box::new(File { name, field }))));
+        }
+        Ok(Some(Part::Text { name, value: text(field).await? }))
+    }
+}
+
+async fn text(mut field: Field<'static>) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(refusal)? {
+        if bytes.len() + chunk.len() > TEXT_LIMIT {
+            return Err(Problem::bad_request("Field value too long"));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8(bytes).ok().filter(|it| !it.contains('\0'));
+    text.ok_or_else(|| Problem::bad_request("Field value is not text"))
+}
+
+impl File {
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
+        self.field.chunk().await.map_err(refusal)
+    }
+
+    /// A stream for whoever takes the file, and the work of filling it, to be awaited at the same
+    /// time. Where the work fails the stream ends early: what was taken is not the whole file.
+    pub fn forward(self) -> (StreamReader<u8>, impl Future<Output = Result<(), Problem>>) {
+        let (writer, reader) = wit_stream::new();
+        (reader, self.fill(writer))
+    }
+
+    async fn fill(mut self, mut writer: StreamWriter<u8>) -> Result<(), Problem> {
+        while let Some(chunk) = self.chunk().await? {
+            let refused = writer.write_all(chunk.into()).await;
+            if !refused.is_empty() {
+                // Whoever took the file wants no more of it, and says why.
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+fn refusal(error: multer::Error) -> Problem {
+    match error {
+        multer::Error::StreamSizeExceeded { .. } => {
+            Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "File too large")
+        }
+        multer::Error::StreamReadFailed(_) => aborted(),
+        _ => Problem::bad_request("Malformed multipart body"),
+    }
+}
+
+/// Rests after each chunk: the parser takes all that is ready into memory, so it is given one chunk at a time.
+struct Paced {
+    incoming: Incoming,
+    resting: bool,
+}
+
+impl Stream for Paced {
+    type Item = Result<Bytes, Broken>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.resting) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = self.incoming.as_mut().poll_next(context);
+        self.resting = next.is_ready();
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+    use http::{HeaderMap, HeaderValue, Method};
+
+    use super::*;
+
+    fn request(content_type: &'static str, chunks: &[&'static [u8]]) -> Request {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Request::fixture(Method::POST, "/", headers, chunks)
+    }
+
+    async fn shown(mut request: Request) -> Result<Vec<String>, Problem> {
+        let mut parts = request.parts(1000)?;
+        let mut shown = Vec::new();
+        while let Some(part) = parts.next().await? {
+            match part {
+                Part::Text { name, value } => shown.push(format!("{name}={value}")),
+                Part::File(mut file) => {
+                    let mut length = 0;
+                    while let Some(chunk) = file.chunk().await? {
+                        length += chunk.len();
+                    }
+                    shown.push(format!("{}: {length} bytes", file.name));
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    const FORM: &str = "multipart/form-data; boundary=x";
+
+    #[test]
+    fn texts_and_files_come_in_their_order() {
+        let chunks: [&[u8]; 4] = [
+            b"--x\r\nContent-Disposition: form-data; name=\"os\"\r\n\r\nlinux\r\n--x\r\n",
+            b"Content-Disposition: form-data; name=\"binary\"; filename=\"a.bin\"\r\nContent-Type: a/b\r\n\r\n\x7fEL",
+            b"F\0\r\n--",
+            b"x--\r\n",
+        ];
+        assert_eq!(
+            block_on(shown(request(FORM, &chunks))).unwrap(),
+            ["os=linux", "binary: 5 bytes"]
+        );
+    }
+
+    #[track_caller]
+    fn refuses(content_type: &'static str, chunks: &[&'static [u8]], status: u16, error: &str) {
+        let response = block_on(shown(request(content_type, chunks))).unwrap_err().into_response();
+        let body: serde_json::Value = serde_json::from_slice(&response.bytes()).unwrap();
+        assert_eq!((response.status.as_u16(), body["error"].as_str().unwrap()), (status, error));
+    }
+
+    #[test]
+    fn a_body_that_ends_early_is_no_upload() {
+        let file: &[u8] =
+            b"--x\r\nContent-Disposition: form-data; name=\"binary\"; filename=\"a\"\r\n\r\nhalf";
+        refuses(FORM, &[file], 400, "Malformed multipart body");
+        refuses("multipart/form-data", &[], 400, "Multipart: Boundary not found");
+        refuses("application/json", &[b"{}"], 415, "unsupported content type");
+    }
+}

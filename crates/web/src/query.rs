@@ -1,0 +1,138 @@
+//! Query strings: plain `key=value` pairs. What the console's stack would read as a list or an object
+//! is refused where one value is expected (D-11).
+
+use std::{borrow::Cow, fmt::Display};
+
+use crate::Problem;
+
+/// The pairs of a query, decoded.
+#[derive(Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    pub limit: u32,
+    pub offset: u32,
+}
+
+impl Page {
+    pub const LARGEST: u32 = 500;
+    const FURTHEST: u32 = 1 << 31;
+}
+
+impl Query {
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        match pairs.iter().find(|(key, value)| key.contains('\0') || value.contains('\0')) {
+            Some((key, _)) => Err(Problem::invalid(
+                key.replace('\0', "\u{fffd}"),
+                "Invalid input: NUL is not allowed",
+            )),
+            None => Ok(Self(pairs)),
+        }
+    }
+
+    /// The value of a key that may be given once; an empty value counts as none.
+    pub fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let wrong = |received| {
+            Err(Problem::invalid(
+                name,
+                format!("Invalid input: expected string, received {received}"),
+            ))
+        };
+        let mut found = None;
+        for (key, value) in &self.0 {
+            match key.strip_prefix(name) {
+                Some("") if found.is_some() => return wrong("array"),
+                Some("") => found = Some(value.as_str()),
+                Some(rest) if rest.starts_with("[]") => return wrong("array"),
+                Some(rest) if rest.starts_with('[') => return wrong("object"),
+                Some(_) | None => {}
+            }
+        }
+        Ok(found.filter(|it| !it.is_empty()))
+    }
+
+    /// An owned [`Query::one`].
+    pub fn text(&self, name: &str) -> Result<Option<String>, Problem> {
+        Ok(self.one(name)?.map(str::to_owned))
+    }
+
+    /// `limit` (0–500) and `offset`.
+    pub fn page(&self, usual_limit: u32) -> Result<Page, Problem> {
+        Ok(Page {
+            limit: self.number("limit", Page::LARGEST)?.unwrap_or(usual_limit),
+            offset: self.number("offset", Page::FURTHEST)?.unwrap_or(0),
+        })
+    }
+
+    fn number(&self, name: &str, most: u32) -> Result<Option<u32>, Problem> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let invalid = |message: Cow<'static, str>| Err(Problem::invalid(name, message));
+        let too = |size: &str, sign: &str, bound: &dyn Display| {
+            invalid(format!("Too {size}: expected number to be {sign}{bound}").into())
+        };
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
+            return invalid("Invalid input: expected number, received NaN".into());
+        }
+        match text.parse::<u32>() {
+            Ok(number) if number <= most => Ok(Some(number)),
+            Err(_) if text.starts_with('-') && digits.bytes().any(|it| it != b'0') => {
+                too("small", ">=", &0)
+            }
+            Err(_) if text.starts_with('-') => Ok(Some(0)),
+            Ok(_) | Err(_) => too("big", "<=", &most),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> Query {
+        Query::parse(text).unwrap()
+    }
+
+    fn refusal<T>(result: Result<T, Problem>) -> String {
+        let Err(problem) = result else { panic!("accepted") };
+        String::from_utf8(problem.into_response().bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_given_once() {
+        assert_eq!(query("a=x%20y&b=2").one("a").unwrap(), Some("x y"));
+        assert_eq!(query("ab=1").one("a").unwrap(), None);
+        assert_eq!(query("a=").one("a").unwrap(), None);
+        for (text, received) in [
+            ("a=1&a=2", "array"),
+            ("a[]=1", "array"),
+            ("a[b]=1", "object"),
+            ("a%5Bb%5D=1", "object"),
+        ] {
+            assert!(
+                refusal(query(text).one("a"))
+                    .contains(&format!("a: Invalid input: expected string, received {received}"))
+            );
+        }
+        assert!(Query::parse("a=%00").is_err());
+    }
+
+    #[test]
+    fn a_page_has_bounds() {
+        assert_eq!(query("").page(50).unwrap(), Page { limit: 50, offset: 0 });
+        assert_eq!(query("limit=0&offset=20").page(50).unwrap(), Page { limit: 0, offset: 20 });
+        assert_eq!(query("limit=500").page(50).unwrap().limit, 500);
+        for (text, message) in [
+            ("limit=abc", "limit: Invalid input: expected number, received NaN"),
+            ("limit=10abc", "limit: Invalid input: expected number, received NaN"),
+            ("limit=-1", "limit: Too small: expected number to be >=0"),
+            ("limit=501", "limit: Too big: expected number to be <=500"),
+            ("offset=99999999999999999999", "offset: Too big: expected number to be <=2147483648"),
+        ] {
+            assert!(refusal(query(text).page(50)).contains(message), "{text}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The fields of one JSON object, taken one by one.
+
+use serde_json::{Map, Number, Value};
+
+use super::{Length, Text, Whole, expected, issue};
+use crate::{Issue, contract::choices::Choice};
+
+pub struct Object<'a> {
+    fields: Map<String, Value>,
+    /// Where this object lies, with a `.` at the end; empty at the root.
+    prefix: String,
+    issues: &'a mut Vec<Issue>,
+}
+
+impl<'a> Object<'a> {
+    pub(super) fn new(
+        fields: Map<String, Value>,
+        prefix: String,
+        issues: &'a mut Vec<Issue>,
+    ) -> Self {
+        Self { fields, prefix, issues }
+    }
+
+    /// Treats null like an absent field, but for the named ones: some clients write null for both.
+    pub fn forget_nulls_except(&mut self, kept: &[&str]) {
+        self.fields.retain(|key, value| !value.is_null() || kept.contains(&key.as_str()));
+    }
+
+    /// Treats the empty string like an absent field.
+    pub fn forget_empty(&mut self, keys: &[&str]) {
+        self.fields.retain(|key, value| !keys.contains(&key.as_str()) || value != "");
+    }
+
+    /// Records an issue that only the schema can see.
+    pub fn issue(&mut self, key: &str, message: impl Into<std::borrow::Cow<'static, str>>) {
+        let path = self.path(key);
+        self.issues.push(issue(path, message));
+    }
+
+    pub fn string(&mut self, key: &str, text: Text) -> String {
+        match self.fields.remove(key) {
+            Some(Value::String(value)) => self.checked(key, value, text),
+            other => self.wrong(key, "string", other.as_ref()),
+        }
+    }
+
+    pub fn optional_string(&mut self, key: &str, text: Text) -> Option<String> {
+        self.has(key).then(|| self.string(key, text))
+    }
+
+    /// Null is a value here, but the field must be there.
+    pub fn nullable_string(&mut self, key: &str, text: Text) -> Option<String> {
+        match self.fields.get(key) {
+            Some(Value::Null) => None,
+            _ => Some(self.string(key, text)),
+        }
+    }
+
+    pub fn choice<C: Choice>(&mut self, key: &str) -> C {
+        let given = self.fields.remove(key);
+        let found = given.as_ref().and_then(Value::as_str).and_then(C::from_word);
+        found.unwrap_or_else(|| {
+            let words: Vec<_> = C::WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            self.issue(key, format!("Invalid option: expected one of {}", words.join("|")));
+            C::WORDS[0].1
+        })
+    }
+
+    pub fn optional_choice<C: Choice>(&mut self, key: &str) -> Option<C> {
+        self.has(key).then(|| self.choice(key))
+    }
+
+    pub fn integer(&mut self, key: &str, whole: Whole) -> i64 {
+        match self.fields.remove(key) {
+            Some(Value::Number(number)) => whole.check(&number).unwrap_or_else(|message| {
+                self.issue(key, message);
+                0
+            }),
+            other => self.wrong(key, "number", other.as_ref()),
+        }
+    }
+
+    pub fn optional_integer(&mut self, key: &str, whole: Whole) -> Option<i64> {
+        self.has(key).then(|| self.integer(key, whole))
+    }
+
+    /// Any number, as it was written.
+    pub fn number(&mut self, key: &str) -> Number {
+        match self.fields.remove(key) {
+            Some(Value::Number(number)) => number,
+            other => {
+                self.wrong::<()>(key, "number", other.as_ref());
+                0.into()
+            }
+        }
+    }
+
+    pub fn optional_number(&mut self, key: &str) -> Option<Number> {
+        self.has(key).then(|| self.number(key))
+    }
+
+    pub fn optional_boolean(&mut self, key: &str) -> Option<bool> {
+        match self.fields.remove(key) {
+            None => None,
+            Some(Value::Bool(value)) => Some(value),
+            other => self.wrong(key, "boolean", other.as_ref()),
+        }
+    }
+
+    pub fn strings(&mut self, key: &str, length: Length, text: Text) -> Vec<String> {
+        let Some(items) = self.items(key, length) else { return Vec::new() };
+        let items = items.into_iter().enumerate().map(|(index, item)| match item {
+            Value::String(value) => {
+                text.check(value, || format!("{}{key}.{index}", self.prefix), self.issues)
+            }
+            other => self.wrong(&format!("{key}.{index}"), "string", Some(&other)),
+        });
+        items.collect()
+    }
+
+    pub fn optional_strings(
+        &mut self,
+        key: &str,
+        length: Length,
+        text: Text,
+    ) -> Option<Vec<String>> {
+        self.has(key).then(|| self.strings(key, length, text))
+    }
+
+    /// A nested object; none only where there was an issue.
+    pub fn object<T>(&mut self, key: &str, schema: impl FnOnce(&mut Object<'_>) -> T) -> Option<T> {
+        match self.fields.remove(key) {
+            Some(Value::Object(fields)) => {
+                let prefix = format!("{}{key}.", self.prefix);
+                Some(schema(&mut Object::new(fields, prefix, self.issues)))
+            }
+            other => self.wrong(key, "object", other.as_ref()),
+        }
+    }
+
+    pub fn optional_object<T>(
+        &mut self,
+        key: &str,
+        schema: impl FnOnce(&mut Object<'_>) -> T,
+    ) -> Option<T> {
+        if self.has(key) { self.object(key, schema) } else { None }
+    }
+
+    /// A list of objects; an absent one is empty.
+    pub fn objects<T>(
+        &mut self,
+        key: &str,
+        most: usize,
+        mut schema: impl FnMut(&mut Object<'_>) -> T,
+    ) -> Vec<T> {
+        if !self.has(key) {
+            return Vec::new();
+        }
+        let Some(items) = self.items(key, Length { empty: None, most }) else { return Vec::new() };
+        let items = items.into_iter().enumerate().filter_map(|(index, item)| match item {
+            Value::Object(fields) => {
+                let prefix = format!("{}{key}.{index}.", self.prefix);
+                Some(schema(&mut Object::new(fields, prefix, self.issues)))
+            }
+            other => self.wrong(&format!("{key}.{index}"), "object", Some(&other)),
+        });
+        items.collect()
+    }
+
+    /// An object whose values are strings; an absent one is empty.
+    pub fn string_map(&mut self, key: &str) -> Map<String, Value> {
+        match self.fields.remove(key) {
+            None => Map::new(),
+            Some(Value::Object(fields)) => {
+                for (name, value) in &fields {
+                    let path = format!("{key}.{name}");
+                    match value {
+                        Value::String(text) if !text.contains('\0') && !name.contains('\0') => {}
+                        Value::String(_) => {
+                            self.issue(&path, "Invalid input: expected string without NUL");
+                        }
+                        other => self.wrong(&path, "string", Some(other)),
+                    }
+                }
+                fields
+            }
+            other => self.wrong(key, "record", other.as_ref()),
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.fields.contains_key(key)
+    }
+
+    fn path(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    fn checked(&mut self, key: &str, value: String, text: Text) -> String {
+        text.check(value, || format!("{}{key}", self.prefix), self.issues)
+    }
+
+    fn items(&mut self, key: &str, length: Length) -> Option<Vec<Value>> {
+        match self.fields.remove(key) {
+            Some(Value::Array(items)) => match length.issue(items.len()) {
+                Some(message) => {
+                    self.issue(key, message);
+                    None
+                }
+                None => Some(items),
+            },
+            other => self.wrong(key, "array", other.as_ref()),
+        }
+    }
+
+    fn wrong<T: Default>(&mut self, key: &str, kind: &str, received: Option<&Value>) -> T {
+        self.issue(key, expected(kind, received));
+        T::default()
+    }
+}
