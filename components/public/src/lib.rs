@@ -1,1 +1,50 @@
-//! Strangers: enrollment, the agent's download, health.
+//! The public tier: what strangers may do. Enroll with a token, fetch the agent, see that we live.
+//!
+//! Everything that no other component answers ends here, too.
+
+mod faults;
+mod routes;
+
+use std::sync::LazyLock;
+
+use spin_sdk::{
+    http::Request as Received,
+    http_service,
+    wasip3::http::types::{ErrorCode, Response as Sent},
+};
+use web::{Request, Response, Routes, edge, relocate};
+
+#[expect(clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "public",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+        with: { "myrmidon:domain/types@0.1.0": web::contract::myrmidon::domain::types },
+    });
+}
+
+/// Where the other tiers live. The host routes by exact spelling, so other spellings come here.
+const ELSEWHERE: &[&str] = &["/api/agent/admin", "/api/agent", "/api/tests", "/api/cron"];
+
+static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
+
+fn routes() -> Routes {
+    Routes::default()
+        .post("/api/agent/enroll", routes::enroll::enroll)
+        .get("/api/agent/config", routes::config::show)
+        .get("/api/agent/download", routes::download::fetch)
+        .get("/api/health", routes::health::show)
+        .get("/api/capabilities", routes::capabilities::show)
+        .otherwise(elsewhere)
+}
+
+fn elsewhere(request: &Request) -> Option<Response> {
+    relocate::to_canonical(request, ELSEWHERE)
+}
+
+#[http_service]
+async fn handle(received: Received) -> Result<Sent, ErrorCode> {
+    edge::serve(&ROUTES, received).await
+}

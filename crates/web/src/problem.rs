@@ -60,6 +60,10 @@ impl Problem {
         Self::refused(StatusCode::FORBIDDEN, error)
     }
 
+    pub fn conflict(error: &'static str) -> Self {
+        Self::refused(StatusCode::CONFLICT, error)
+    }
+
     pub fn not_found(error: impl Into<Cow<'static, str>>) -> Self {
         Self::refused(StatusCode::NOT_FOUND, error)
     }

@@ -1,0 +1,41 @@
+//! How the domain's refusals look to strangers.
+
+use web::{Problem, contract::TurnedAway};
+
+use crate::bindings::myrmidon::domain::{distribution::FetchError, enrollment::EnrollError};
+
+pub(crate) fn enrollment(error: EnrollError) -> Problem {
+    match error {
+        EnrollError::Rejected(budget) => {
+            Problem::unauthenticated("Invalid or expired enrollment token").counted(budget)
+        }
+        EnrollError::TokenSpent(budget) => {
+            Problem::conflict("Enrollment token no longer available").counted(budget)
+        }
+        EnrollError::RateLimited(budget) => {
+            Problem::RateLimited(budget, "Too many enrollment attempts, try again later")
+        }
+        EnrollError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn download(error: FetchError) -> Problem {
+    const TOO_MANY: &str = "Too many download requests, try again later";
+    match error {
+        FetchError::NoRelease(budget) => {
+            Problem::not_found("No version available for this platform").counted(budget)
+        }
+        FetchError::NoBinary(budget) => {
+            Problem::not_found("Binary file not found on server").counted(budget)
+        }
+        FetchError::RateLimited(budget)
+        | FetchError::TurnedAway(TurnedAway::RateLimited(budget)) => {
+            Problem::RateLimited(budget, TOO_MANY)
+        }
+        FetchError::TurnedAway(TurnedAway::Unauthenticated(budget)) => {
+            Problem::unauthenticated("Unauthorized").counted(budget)
+        }
+        FetchError::TurnedAway(TurnedAway::Unavailable) => web::contract::Fault::Unavailable.into(),
+        FetchError::Fault(fault) => fault.into(),
+    }
+}

@@ -1,0 +1,30 @@
+//! `GET /api/capabilities`: what this server can do; the console shows and hides features by it.
+
+use serde::Serialize;
+use web::{Answer, Request, Response, StatusCode};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the documented shape")]
+struct Capabilities {
+    build: bool,
+    build_upload: bool,
+    cert_generate: bool,
+    cert_upload: bool,
+    git_sync: bool,
+    agent_build: bool,
+    platform: &'static str,
+}
+
+pub(crate) async fn show(_: Request) -> Answer {
+    let capabilities = Capabilities {
+        build: false,
+        build_upload: true,
+        cert_generate: false,
+        cert_upload: false,
+        git_sync: false,
+        agent_build: false,
+        platform: "spin",
+    };
+    Response::json(StatusCode::OK, &capabilities)
+}

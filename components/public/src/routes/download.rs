@@ -1,0 +1,28 @@
+//! `GET /api/agent/download`: the latest agent for a platform, for anybody.
+
+use web::{
+    Answer, Problem, Request,
+    contract::{Arch, Os, choices::Choice as _},
+    download::attachment,
+};
+
+use crate::{bindings::myrmidon::domain::distribution, faults};
+
+pub(crate) async fn fetch(request: Request) -> Answer {
+    let query = request.query()?;
+    let os = query.one("os")?.and_then(Os::from_word).ok_or_else(|| {
+        Problem::bad_request(
+            "Invalid or missing \"os\" parameter: must be \"linux\", \"windows\", or \"darwin\"",
+        )
+    })?;
+    let arch = query.one("arch")?.and_then(Arch::from_word).ok_or_else(|| {
+        Problem::bad_request(
+            "Invalid or missing \"arch\" parameter: must be \"amd64\" or \"arm64\"",
+        )
+    })?;
+    let org = query.text("org_id")?;
+    let found = distribution::fetch_latest(os, arch, org, request.client_address())
+        .await
+        .map_err(faults::download)?;
+    Ok(attachment(&found.artifact, found.content).with_budget(&found.budget))
+}

@@ -1,0 +1,50 @@
+//! `POST /api/agent/enroll`: a machine spends one use of a token and becomes an agent.
+
+use serde::Serialize;
+use web::{
+    Answer, Request, Response, StatusCode,
+    body::Rules,
+    schema::{self, Text},
+};
+
+use crate::{
+    bindings::myrmidon::domain::enrollment::{self, EnrollRequest},
+    faults,
+};
+
+/// Seconds between an agent's polls.
+const POLL_INTERVAL: u32 = 30;
+
+#[derive(Serialize)]
+struct Enrolled {
+    agent_id: String,
+    agent_key: String,
+    org_id: String,
+    server_url: String,
+    poll_interval: u32,
+    update_public_key: String,
+}
+
+pub(crate) async fn enroll(mut request: Request) -> Answer {
+    let address = request.client_address();
+    let body = request.body(Rules::LENIENT).await?;
+    let asked = schema::read(body, |body| EnrollRequest {
+        token: body.string("token", Text::required(256, "token is required")),
+        hostname: body.string("hostname", Text::required(255, "hostname is required")),
+        os: body.choice("os"),
+        arch: body.choice("arch"),
+        agent_version: body
+            .string("agent_version", Text::required(64, "agent_version is required")),
+        address,
+    })?;
+    let it = enrollment::enroll(asked).await.map_err(faults::enrollment)?;
+    let enrolled = Enrolled {
+        agent_id: it.agent_id,
+        agent_key: it.agent_key,
+        org_id: it.org_id,
+        server_url: it.server_url,
+        poll_interval: POLL_INTERVAL,
+        update_public_key: it.update_public_key,
+    };
+    Ok(Response::data(StatusCode::CREATED, &enrolled)?.with_budget(&it.budget))
+}
