@@ -60,24 +60,14 @@ impl Load {
         request: &(impl Fn(usize) -> Expected + Sync),
     ) -> Result<Measured> {
         // The first second warms instances, caches and the branch predictor.
-        self.run(request, self.duration.min(Duration::from_secs(1)), usize::MAX).await?;
-        self.run(request, self.duration, usize::MAX).await
-    }
-
-    /// Sends `count` requests, however long it takes.
-    pub(crate) async fn times(
-        &self,
-        count: usize,
-        request: &(impl Fn(usize) -> Expected + Sync),
-    ) -> Result<Measured> {
-        self.run(request, Duration::from_secs(3600), count).await
+        self.run(request, self.duration.min(Duration::from_secs(1))).await?;
+        self.run(request, self.duration).await
     }
 
     async fn run(
         &self,
         request: &(impl Fn(usize) -> Expected + Sync),
         duration: Duration,
-        count: usize,
     ) -> Result<Measured> {
         let next = AtomicUsize::new(0);
         let started = Instant::now();
@@ -85,11 +75,7 @@ impl Load {
             let mut connection = Connection::open(self.address).await?;
             let mut latencies = histogram()?;
             while started.elapsed() < duration {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    break;
-                }
-                let expected = request(number);
+                let expected = request(next.fetch_add(1, Ordering::Relaxed));
                 let sent = Instant::now();
                 connection.send(expected).await?;
                 latencies.saturating_record(micros(sent.elapsed()));

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use ed25519_dalek::{
     SigningKey,
     pkcs8::{
-        DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+        DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, KeypairBytes,
         spki::der::pem::LineEnding,
     },
 };
@@ -45,33 +45,33 @@ const PREFIX: &str = "SPIN_VARIABLE_";
 pub(crate) fn missing(known: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
     let value = |name: &str| known.get(&format!("{PREFIX}{name}")).filter(|it| !it.is_empty());
     let mut made = Vec::new();
-    let mut make = |name: &str, value: String| made.push((format!("{PREFIX}{name}"), value));
+    let mut add = |name: &str, value: String| made.push((format!("{PREFIX}{name}"), value));
 
     if value("CRON_SECRET").is_none() {
-        make("CRON_SECRET", random_text()?);
+        add("CRON_SECRET", random_text()?);
     }
     if value("ENCRYPTION_SECRET").is_none() {
-        make("ENCRYPTION_SECRET", random_text()?);
+        add("ENCRYPTION_SECRET", random_text()?);
     }
     match value("SIGNING_PRIVATE_KEY_B64") {
         Some(private) => {
             if value("SIGNING_PUBLIC_KEY_B64").is_none() {
-                make("SIGNING_PUBLIC_KEY_B64", public_base64(&parse(private)?)?);
+                add("SIGNING_PUBLIC_KEY_B64", public_base64(&parse(private)?)?);
             }
         }
         // A public key alone belongs to somebody who signs elsewhere.
         None if value("SIGNING_PUBLIC_KEY_B64").is_none() => {
             let key = random_key()?;
-            make("SIGNING_PRIVATE_KEY_B64", private_base64(&key)?);
-            make("SIGNING_PUBLIC_KEY_B64", public_base64(&key)?);
+            add("SIGNING_PRIVATE_KEY_B64", private_base64(&key)?);
+            add("SIGNING_PUBLIC_KEY_B64", public_base64(&key)?);
         }
         None => {}
     }
     if value("AUTH_PUBLIC_KEY_PEM").is_none() && value("AUTH_JWKS_URL").is_none() {
         let key = random_key()?;
-        make("AUTH_PUBLIC_KEY_PEM", key.verifying_key().to_public_key_pem(LineEnding::LF)?);
+        add("AUTH_PUBLIC_KEY_PEM", key.verifying_key().to_public_key_pem(LineEnding::LF)?);
         if value("AUTH_ISSUER").is_none() {
-            make("AUTH_ISSUER", ISSUER.to_owned());
+            add("AUTH_ISSUER", ISSUER.to_owned());
         }
         made.push((TOKEN_KEY.to_owned(), private_base64(&key)?));
     }
@@ -83,8 +83,10 @@ pub(crate) fn parse(private: &str) -> Result<SigningKey> {
     Ok(SigningKey::from_pkcs8_der(&BASE64.decode(private.trim())?)?)
 }
 
+/// Version 1 of the format, without the public half, which every reader knows.
 fn private_base64(key: &SigningKey) -> Result<String> {
-    Ok(BASE64.encode(key.to_pkcs8_der()?.as_bytes()))
+    let bytes = KeypairBytes { secret_key: key.to_bytes(), public_key: None };
+    Ok(BASE64.encode(bytes.to_pkcs8_der()?.as_bytes()))
 }
 
 /// SPKI DER in base64.

@@ -44,10 +44,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Brings the database of a state directory up to date; makes both where there is none.
 pub(crate) fn apply(state_dir: &Path) -> Result<Vec<&'static str>> {
-    std::fs::create_dir_all(state_dir).with_context(|| state_dir.display().to_string())?;
+    make_private(state_dir)?;
     let mut connection = open(state_dir, OpenFlags::default())?;
     let now = Timestamp(jiff::Timestamp::now().as_millisecond());
     Ok(store::migrations::apply(&mut connection, now)?)
+}
+
+/// Makes a folder that only its owner may enter. One that is there stays as it is.
+pub(crate) fn make_private(folder: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).with_context(|| folder.display().to_string())
 }
 
 /// What [`apply`] would do. A database that is not there lacks everything, and is not made.

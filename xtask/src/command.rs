@@ -47,12 +47,14 @@ impl Run {
     }
 
     pub(crate) fn run(mut self) -> Result<()> {
-        let status =
-            self.0.status().with_context(|| format!("{:?} did not start", self.0.get_program()))?;
+        let status = self
+            .0
+            .status()
+            .with_context(|| format!("{} did not start", self.0.get_program().display()))?;
         if !status.success() {
             bail!(
-                "{:?} {:?}: {status}",
-                self.0.get_program(),
+                "{} {:?}: {status}",
+                self.0.get_program().display(),
                 self.0.get_args().collect::<Vec<_>>()
             );
         }
@@ -61,10 +63,12 @@ impl Run {
 
     /// What it prints.
     pub(crate) fn output(mut self) -> Result<String> {
-        let output =
-            self.0.output().with_context(|| format!("{:?} did not start", self.0.get_program()))?;
+        let output = self
+            .0
+            .output()
+            .with_context(|| format!("{} did not start", self.0.get_program().display()))?;
         if !output.status.success() {
-            bail!("{:?}: {}", self.0.get_program(), output.status);
+            bail!("{}: {}", self.0.get_program().display(), output.status);
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fs::File};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{Installation, env_file, keys, migrate};
 
@@ -12,7 +12,7 @@ use crate::{Installation, env_file, keys, migrate};
 #[expect(clippy::print_stderr, reason = "a command-line program talks to its user")]
 pub(super) fn prepare(installation: &Installation) -> Result<()> {
     let state_dir = installation.state_dir();
-    std::fs::create_dir_all(&state_dir).with_context(|| state_dir.display().to_string())?;
+    migrate::make_private(&state_dir)?;
     let turn = File::create(state_dir.join("prepare.lock"))?;
     turn.lock()?;
 
