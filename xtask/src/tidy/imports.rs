@@ -17,7 +17,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("components/", &["web"]),
     ("host", &[]),
     ("cli", &["host", "store", "domain"]),
-    ("tests", &["host", "store"]),
+    ("tests", &["host", "store", "domain"]),
     ("bench/hello", &[]),
     ("bench", &["host", "store", "tests"]),
     ("xtask", &[]),

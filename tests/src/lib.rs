@@ -1,0 +1,19 @@
+//! Drives the application as its callers do: people, agents, schedulers, and those who mean harm.
+//!
+//! [`application`] loads the real components in process, each time with a database of its own;
+//! [`program`] runs the real program. Both are reached through a [`server::Server`], so that a
+//! simulated [`agent`] lives with either. Nothing here knows how the application works inside.
+
+pub mod agent;
+pub mod application;
+pub mod database;
+pub mod person;
+pub mod program;
+pub mod request;
+pub mod server;
+
+pub use agent::{Agent, Machine};
+pub use application::{App, Setup};
+pub use person::{Forgery, Person};
+pub use request::{Answer, Request};
+pub use server::Server;

@@ -1,0 +1,165 @@
+//! The real program, as a user runs it: `myrmidon up`, in a folder of its own, over the network.
+//!
+//! It is `target/release/myrmidon`, built by `cargo build --release -p cli`.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::{Child, Command},
+};
+
+use crate::{Server, application::root, database::Database};
+
+/// A folder with a manifest, its state and its secrets; gone when dropped. It outlives its processes.
+pub struct Installation {
+    folder: tempfile::TempDir,
+    address: SocketAddr,
+}
+
+/// One run of the program. Killed when dropped.
+pub struct Program {
+    process: Child,
+    admin_token: String,
+}
+
+impl Installation {
+    /// With the application's manifest, and an address that stays over restarts.
+    pub fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("spin.toml"), manifest()?)?;
+        let (state, cache) = (folder.path().join(".spin"), root().join("target/test-cache"));
+        std::fs::create_dir(&state)?;
+        std::fs::create_dir_all(&cache)?;
+        std::os::unix::fs::symlink(cache, state.join("cache"))?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        Ok(Self { folder, address })
+    }
+
+    pub fn server(&self) -> Server {
+        Server::at(&format!("http://{}", self.address))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn database(&self) -> Database {
+        Database::in_state(&self.folder.path().join(".spin"))
+    }
+
+    /// Starts the program and waits until it serves. Compiled components are shared by all installations.
+    pub async fn start(&self) -> Result<Program> {
+        self.start_with(&[]).await
+    }
+
+    /// With further arguments of `myrmidon up`.
+    pub async fn start_with(&self, arguments: &[&str]) -> Result<Program> {
+        let mut process = Command::new(root().join("target/release/myrmidon"))
+            .args(["up", "--no-scheduler", "--log", "off", "--listen", &self.address.to_string()])
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("target/release/myrmidon does not start: cargo build --release -p cli")?;
+        let stderr = process.stderr.take().context("standard error is piped")?;
+        let errors = tokio::spawn(collect(stderr));
+        let Some(admin_token) = printed_token(&mut process).await? else {
+            bail!("it printed no token: {}", errors.await?);
+        };
+        Ok(Program { process, admin_token })
+    }
+}
+
+impl Program {
+    /// From the greeting.
+    pub fn admin_token(&self) -> &str {
+        &self.admin_token
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id().unwrap_or_default()
+    }
+
+    /// SIGKILL: nothing is finished, nothing is said.
+    pub async fn kill(mut self) -> Result<()> {
+        self.process.kill().await?;
+        Ok(())
+    }
+
+    /// SIGTERM. Returns at once; see [`ended`](Self::ended).
+    pub async fn terminate(&self) -> Result<()> {
+        let id = self.process.id().context("it has ended")?.to_string();
+        let status = Command::new("kill").args(["-TERM", &id]).status().await?;
+        if status.success() { Ok(()) } else { bail!("kill: {status}") }
+    }
+
+    /// Waits for its end. Its exit code is 0 if all went well.
+    pub async fn ended(mut self, patience: Duration) -> Result<i32> {
+        let status =
+            tokio::time::timeout(patience, self.process.wait()).await.context("it goes on")??;
+        status.code().context("a signal ended it")
+    }
+}
+
+/// The application's manifest, with absolute sources.
+fn manifest() -> Result<String> {
+    let root = root();
+    let text = std::fs::read_to_string(root.join("spin.toml"))?;
+    let mut manifest: toml::Table = text.parse()?;
+    let components =
+        manifest.get_mut("component").and_then(|it| it.as_table_mut()).context("no components")?;
+    for (_, component) in components.iter_mut() {
+        let component = component.as_table_mut().context("a component is a table")?;
+        component.remove("build");
+        let source = component
+            .get("source")
+            .and_then(|it| it.as_str())
+            .context("a component has a source")?;
+        component.insert("source".into(), root.join(source).display().to_string().into());
+    }
+    Ok(toml::to_string(&manifest)?)
+}
+
+/// The administrator's token, from the greeting, which comes when the program serves.
+async fn printed_token(process: &mut Child) -> Result<Option<String>> {
+    let stdout = process.stdout.take().context("standard output is piped")?;
+    let mut lines = BufReader::new(stdout).lines();
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        let Some(line) =
+            tokio::time::timeout(left, lines.next_line()).await.context("no greeting")??
+        else {
+            return Ok(None);
+        };
+        if line.trim_start().starts_with("eyJ") {
+            // Whoever prints must never wait for a reader.
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            return Ok(Some(line.trim().to_owned()));
+        }
+    }
+    bail!("no greeting")
+}
+
+async fn collect(stream: impl AsyncRead + Unpin) -> String {
+    let mut lines = BufReader::new(stream).lines();
+    let mut text = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
