@@ -54,10 +54,8 @@ pub(crate) fn missing(known: &BTreeMap<String, String>) -> Result<Vec<(String, S
         add("ENCRYPTION_SECRET", random_text()?);
     }
     match value("SIGNING_PRIVATE_KEY_B64") {
-        Some(private) => {
-            if value("SIGNING_PUBLIC_KEY_B64").is_none() {
-                add("SIGNING_PUBLIC_KEY_B64", public_base64(&parse(private)?)?);
-            }
+        Some(private) if value("SIGNING_PUBLIC_KEY_B64").is_none() => {
+            add("SIGNING_PUBLIC_KEY_B64", public_base64(&parse(private)?)?);
         }
         // A public key alone belongs to somebody who signs elsewhere.
         None if value("SIGNING_PUBLIC_KEY_B64").is_none() => {
@@ -65,7 +63,7 @@ pub(crate) fn missing(known: &BTreeMap<String, String>) -> Result<Vec<(String, S
             add("SIGNING_PRIVATE_KEY_B64", private_base64(&key)?);
             add("SIGNING_PUBLIC_KEY_B64", public_base64(&key)?);
         }
-        None => {}
+        _ => {}
     }
     if value("AUTH_PUBLIC_KEY_PEM").is_none() && value("AUTH_JWKS_URL").is_none() {
         let key = random_key()?;

@@ -61,10 +61,10 @@ struct Installation {
     /// Where databases and compiled components live [default: .spin beside the manifest]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Set an application variable; wins over SPIN_VARIABLE_… of the environment and of the env file
+    /// Set an application variable; wins over the environment and the env file
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = configuration::assignment)]
     variables: Vec<(String, String)>,
-    /// Lines of SPIN_VARIABLE_NAME=value [default: .env beside the manifest]
+    /// Lines of `SPIN_VARIABLE_NAME=value` [default: .env beside the manifest]
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 }

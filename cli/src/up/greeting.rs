@@ -11,7 +11,7 @@ use crate::{
 };
 
 const ORGANISATION: &str = "local";
-const TOKEN_TTL: Duration = Duration::from_secs(12 * 3600);
+const TOKEN_TTL: Duration = Duration::from_hours(12);
 
 pub(super) struct Greeting {
     url: String,
