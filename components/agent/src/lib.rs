@@ -1,1 +1,54 @@
-//! Agents: heartbeats, tasks, results, binaries.
+//! The device tier: what agents do. Report, take work, return results, fetch binaries.
+//!
+//! It cannot name what operators may do: its world does not import it.
+
+mod caller;
+mod faults;
+mod routes;
+
+use std::sync::LazyLock;
+
+use spin_sdk::{
+    http::Request as Received,
+    http_service,
+    wasip3::http::types::{ErrorCode, Response as Sent},
+};
+use web::{Request, Response, Routes, edge, relocate};
+
+#[expect(clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "agent",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+        with: { "myrmidon:domain/types@0.1.0": web::contract::myrmidon::domain::types },
+    });
+}
+
+/// Paths of other tiers below ours. The host routes by exact spelling, so other spellings come here.
+const ELSEWHERE: &[&str] =
+    &["/api/agent/admin", "/api/agent/enroll", "/api/agent/config", "/api/agent/download"];
+
+static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
+
+fn routes() -> Routes {
+    Routes::default()
+        .get("/api/agent/tasks", routes::tasks::next::next)
+        .post("/api/agent/heartbeat", routes::heartbeat::record::record)
+        .patch("/api/agent/tasks/{id}/status", routes::tasks::report_status::report)
+        .post("/api/agent/tasks/{id}/result", routes::tasks::report_result::report)
+        .get("/api/agent/version", routes::version::check)
+        .get("/api/agent/update", routes::update::fetch)
+        .get("/api/agent/binary/{name}", routes::binary::fetch)
+        .otherwise(elsewhere)
+}
+
+fn elsewhere(request: &Request) -> Option<Response> {
+    relocate::to_canonical(request, ELSEWHERE)
+}
+
+#[http_service]
+async fn handle(received: Received) -> Result<Sent, ErrorCode> {
+    edge::serve(&ROUTES, received).await
+}

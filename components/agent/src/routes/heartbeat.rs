@@ -1,0 +1,4 @@
+//! `/api/agent/heartbeat`.
+
+mod body;
+pub(crate) mod record;

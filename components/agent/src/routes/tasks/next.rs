@@ -1,0 +1,14 @@
+//! `GET /api/agent/tasks`: the next task, if there is one.
+
+use web::{Answer, Request, Response, StatusCode};
+
+use crate::{bindings::myrmidon::domain::task_queue, caller::Device, faults};
+
+pub(crate) async fn next(device: Device, _: Request) -> Answer {
+    let polled = task_queue::next(device.credentials()).await.map_err(faults::turned_away)?;
+    let response = match &polled.task {
+        Some(task) => Response::data(StatusCode::OK, task)?,
+        None => Response::empty(StatusCode::NO_CONTENT),
+    };
+    Ok(response.with_budget(&polled.budget))
+}
