@@ -5,6 +5,7 @@
 pub mod agents;
 pub mod builds;
 pub mod devices;
+pub mod enrollment;
 pub mod executable;
 pub mod ids;
 pub mod permissions;
@@ -15,4 +16,5 @@ pub mod releases;
 pub mod sealing;
 pub mod secrets;
 pub mod signing;
+pub mod tasks;
 pub mod time;
