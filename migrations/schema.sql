@@ -15,7 +15,7 @@ CREATE TABLE enrollment_tokens (
   created_by TEXT    NOT NULL
 ) STRICT;
 
-CREATE INDEX enrollment_tokens_by_org ON enrollment_tokens (org_id, created_at DESC);
+CREATE INDEX enrollment_tokens_by_org ON enrollment_tokens (org_id, created_at DESC, id DESC);
 
 CREATE TABLE agents (
   id                      TEXT    NOT NULL PRIMARY KEY,
@@ -130,15 +130,15 @@ WHEN new.last_heartbeat_at IS NOT NULL
 BEGIN
   INSERT INTO agent_events (agent_id, event_type, details, created_at)
   SELECT new.id, 'came_online',
-         CASE WHEN json_extract(new.reconnect, '$.reconnect_reason') = 'service_restart' AND cause.probable IS NOT NULL
-              THEN json_set(new.reconnect, '$.probable_cause', cause.probable)
+         CASE WHEN json_extract(new.reconnect, '$.reconnect_reason') = 'service_restart' AND probable IS NOT NULL
+              THEN json_set(new.reconnect, '$.probable_cause', probable)
               ELSE coalesce(new.reconnect, json_object('reconnect_reason', 'unknown')) END,
          new.last_heartbeat_at
     FROM (SELECT (SELECT json_extract(details, '$.probable_cause')
                     FROM agent_events
-                   WHERE agent_id = new.id AND event_type = 'went_offline'
+                   WHERE agent_id = new.id AND +event_type = 'went_offline'
                 ORDER BY created_at DESC, id DESC
-                   LIMIT 1) AS probable) AS cause;
+                   LIMIT 1) AS probable);
 END;
 
 CREATE TRIGGER agents_went_offline AFTER UPDATE OF offline_at ON agents

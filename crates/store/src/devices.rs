@@ -168,14 +168,9 @@ pub async fn find_credentials(db: &impl Db, agent: &AgentId) -> Result<Option<Kn
 }
 
 fn decode_known(mut row: Row) -> Result<Known, Error> {
-    let previous = match row.is_null(3) {
-        true => None,
-        false => Some((row.bytes(3)?.into(), row.timestamp(4)?)),
-    };
-    let pending = match row.is_null(2) {
-        true => None,
-        false => Some(Digest::from(row.bytes(2)?)),
-    };
+    let previous =
+        if row.is_null(3) { None } else { Some((row.bytes(3)?.into(), row.timestamp(4)?)) };
+    let pending = if row.is_null(2) { None } else { Some(Digest::from(row.bytes(2)?)) };
     Ok(Known {
         credentials: Credentials {
             status: row.parsed(0)?,

@@ -3,18 +3,23 @@
 //! Queries are plain functions over [`Db`], so the same statement runs on the
 //! Spin database in a component and on native `SQLite` in tests and programs.
 
+pub mod agents;
 pub mod blob_references;
 pub mod builds;
 pub mod devices;
+pub mod enrollment_tokens;
 #[cfg(test)]
 mod fixtures;
 #[cfg(any(test, feature = "native"))]
 pub mod migrations;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
+pub mod presence;
 pub mod rate_limits;
 pub mod releases;
 mod row;
+pub mod task_queue;
+pub mod tasks;
 
 use std::{future::Future, panic::Location};
 
