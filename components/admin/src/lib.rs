@@ -1,1 +1,42 @@
-//! People: tokens, agents, tasks, releases, builds.
+//! The user tier: what people do to the fleet. Tokens, agents, tasks, agent versions, test builds.
+//!
+//! Every route names the permission it needs in its handler's type; see `caller`.
+
+mod caller;
+mod faults;
+mod permission;
+mod routes;
+
+use std::sync::LazyLock;
+
+use spin_sdk::{
+    http::Request as Received,
+    http_service,
+    wasip3::http::types::{ErrorCode, Response as Sent},
+};
+use web::{Routes, edge};
+
+#[expect(clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "admin",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+        with: { "myrmidon:domain/types@0.1.0": web::contract::myrmidon::domain::types },
+    });
+}
+
+static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
+    let routes = Routes::default();
+    let routes = routes::tokens::add(routes);
+    let routes = routes::agents::add(routes);
+    let routes = routes::tasks::add(routes);
+    let routes = routes::versions::add(routes);
+    routes::builds::add(routes)
+});
+
+#[http_service]
+async fn handle(received: Received) -> Result<Sent, ErrorCode> {
+    edge::serve(&ROUTES, received).await
+}

@@ -84,6 +84,11 @@ impl<'a> Object<'a> {
         self.has(key).then(|| self.integer(key, whole))
     }
 
+    /// [`Object::optional_integer`] of a range that fits.
+    pub fn optional_count(&mut self, key: &str, whole: Whole) -> Option<u32> {
+        self.optional_integer(key, whole).map(|it| u32::try_from(it).unwrap_or_default())
+    }
+
     /// Any number, as it was written.
     pub fn number(&mut self, key: &str) -> Number {
         match self.fields.remove(key) {
@@ -97,6 +102,14 @@ impl<'a> Object<'a> {
 
     pub fn optional_number(&mut self, key: &str) -> Option<Number> {
         self.has(key).then(|| self.number(key))
+    }
+
+    /// Null is a value here, but the field must be there.
+    pub fn nullable_number(&mut self, key: &str) -> Option<Number> {
+        match self.fields.get(key) {
+            Some(Value::Null) => None,
+            _ => Some(self.number(key)),
+        }
     }
 
     pub fn optional_boolean(&mut self, key: &str) -> Option<bool> {

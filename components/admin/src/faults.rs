@@ -1,0 +1,96 @@
+//! How the domain's refusals look to people.
+
+use web::{Problem, StatusCode};
+
+use crate::bindings::myrmidon::domain::{
+    agents::RotateError,
+    builds, identity, releases,
+    tasks::{CancelError, CreateError},
+};
+use web::contract::choices::Choice as _;
+
+pub(crate) fn denied(cause: identity::Denied) -> Problem {
+    match cause {
+        identity::Denied::Unauthenticated(budget) => {
+            Problem::unauthenticated("Unauthorized").counted(budget)
+        }
+        identity::Denied::RateLimited(budget) => {
+            Problem::RateLimited(budget, "Too many requests, please try again later")
+        }
+        identity::Denied::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn rotation(error: RotateError) -> Problem {
+    match error {
+        RotateError::NotFound(budget) => Problem::not_found("Agent not found").counted(budget),
+        RotateError::RateLimited(budget) => {
+            Problem::RateLimited(budget, "Too many key rotation attempts, try again later")
+        }
+        RotateError::Fault(fault) => fault.into(),
+    }
+}
+
+/// `wanted` says what the agents were not eligible for.
+pub(crate) fn creation(error: CreateError, wanted: &str) -> Problem {
+    match error {
+        CreateError::UnknownAgents(ids) => {
+            Problem::not_found(format!("Agent not found: {}", ids.join(", ")))
+        }
+        CreateError::UnknownBuild(test_uuid) => {
+            Problem::not_found(format!("Build metadata not found for test {test_uuid}"))
+        }
+        CreateError::MissingBinary(name) => {
+            Problem::not_found(format!("Binary file not found: {name}"))
+        }
+        CreateError::WrongPlatform(mismatches) => {
+            let shown = mismatches.iter().map(|it| {
+                format!("{} ({}, build is {})", it.agent_id, it.agent_platform, it.build_platform)
+            });
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            Problem::bad_request(format!("Agents not of the build's platform: {shown}"))
+        }
+        CreateError::IneligibleAgents(agents) => {
+            let shown = agents.iter().map(|it| format!("{} ({})", it.agent_id, it.status));
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            Problem::bad_request(format!("Agents not eligible for {wanted}: {shown}"))
+        }
+        CreateError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn cancellation(error: CancelError) -> Problem {
+    match error {
+        CancelError::NotFound => Problem::not_found("Task not found"),
+        CancelError::AlreadyEnded(status) => {
+            Problem::bad_request(format!("Cannot cancel task in status: {}", status.word()))
+        }
+        CancelError::Fault(fault) => fault.into(),
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "File too large")
+}
+
+pub(crate) fn release_upload(error: releases::UploadError) -> Problem {
+    match error {
+        releases::UploadError::TooLarge => too_large(),
+        releases::UploadError::Empty => Problem::bad_request("Empty file"),
+        releases::UploadError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn build_upload(error: builds::UploadError) -> Problem {
+    match error {
+        builds::UploadError::TooLarge => too_large(),
+        builds::UploadError::Empty => Problem::bad_request("Empty file"),
+        builds::UploadError::UnknownFormat => Problem::bad_request(
+            "File is not a recognised executable (PE, ELF, Mach-O or a script with a shebang)",
+        ),
+        builds::UploadError::UnsupportedPlatform(platform) => {
+            Problem::bad_request(format!("No agent runs executables for {platform}"))
+        }
+        builds::UploadError::Fault(fault) => fault.into(),
+    }
+}

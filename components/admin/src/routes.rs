@@ -1,0 +1,7 @@
+//! What people may ask for: a folder per resource, a file per route.
+
+pub(crate) mod agents;
+pub(crate) mod builds;
+pub(crate) mod tasks;
+pub(crate) mod tokens;
+pub(crate) mod versions;

@@ -1,0 +1,85 @@
+//! `GET /api/agent/admin/agents`: the fleet, newest heartbeat first (fleet.md §4.2, §5.4).
+
+use serde::Serialize;
+use web::{
+    Answer, Problem, Query, Request, Response, StatusCode,
+    contract::{AgentStatus, Arch, Os, RuntimeStatus, Timestamp, choices::Choice as _},
+};
+
+use super::text_or_empty;
+use crate::{
+    bindings::myrmidon::domain::agents::{self, AgentFilter, AgentSummary},
+    caller::Caller,
+    permission::ReadAgents,
+};
+
+#[derive(Default, Serialize)]
+struct Fleet {
+    agents: Vec<Shown>,
+    total: u64,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    org_id: String,
+    hostname: String,
+    os: Os,
+    arch: Arch,
+    agent_version: String,
+    status: AgentStatus,
+    runtime_status: RuntimeStatus,
+    last_heartbeat: String,
+    tags: Vec<String>,
+    is_online: bool,
+    rotation_pending: bool,
+    rejected_since: Option<Timestamp>,
+}
+
+impl From<AgentSummary> for Shown {
+    fn from(it: AgentSummary) -> Self {
+        Self {
+            id: it.id,
+            org_id: it.org_id,
+            hostname: it.hostname,
+            os: it.os,
+            arch: it.arch,
+            agent_version: it.agent_version,
+            status: it.status,
+            runtime_status: it.runtime_status,
+            last_heartbeat: text_or_empty(it.last_heartbeat),
+            tags: it.tags,
+            is_online: it.is_online,
+            rotation_pending: it.rotation_pending,
+            rejected_since: it.rejected_since,
+        }
+    }
+}
+
+pub(crate) async fn list(caller: Caller<ReadAgents>, request: Request) -> Answer {
+    let fleet = match filter(&request.query()?)? {
+        Some(filter) => {
+            let page = agents::list_agents(caller.actor(), filter).await?;
+            Fleet { agents: page.agents.into_iter().map(Shown::from).collect(), total: page.total }
+        }
+        None => Fleet::default(),
+    };
+    Response::data(StatusCode::OK, &fleet)
+}
+
+/// None where a word is asked for that no agent has.
+fn filter(query: &Query) -> Result<Option<AgentFilter>, Problem> {
+    let page = query.page(50)?;
+    let (status, os) = (query.one("status")?, query.one("os")?);
+    let filter = AgentFilter {
+        status: status.and_then(AgentStatus::from_word),
+        os: os.and_then(Os::from_word),
+        hostname: query.text("hostname")?,
+        tag: query.text("tag")?,
+        online_only: query.one("online_only")? == Some("true"),
+        limit: page.limit,
+        offset: page.offset,
+    };
+    let known = status.is_none() == filter.status.is_none() && os.is_none() == filter.os.is_none();
+    Ok(known.then_some(filter))
+}

@@ -1,0 +1,65 @@
+//! `GET /api/agent/admin/agents/{id}` (fleet.md §4.3).
+
+use serde::Serialize;
+use web::{
+    Answer, Problem, Request, Response, StatusCode,
+    contract::{AgentStatus, Arch, Json, Os, Timestamp},
+};
+
+use super::text_or_empty;
+use crate::{
+    bindings::myrmidon::domain::agents::{self, Agent},
+    caller::Caller,
+    permission::ReadAgents,
+};
+
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    org_id: String,
+    hostname: String,
+    os: Os,
+    arch: Arch,
+    agent_version: String,
+    status: AgentStatus,
+    last_heartbeat: String,
+    last_heartbeat_data: Option<Json>,
+    enrolled_at: Timestamp,
+    enrolled_by: Option<String>,
+    tags: Vec<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    rotation_pending: bool,
+    is_online: bool,
+    rejected_since: Option<Timestamp>,
+}
+
+impl From<Agent> for Shown {
+    fn from(it: Agent) -> Self {
+        Self {
+            id: it.id,
+            org_id: it.org_id,
+            hostname: it.hostname,
+            os: it.os,
+            arch: it.arch,
+            agent_version: it.agent_version,
+            status: it.status,
+            last_heartbeat: text_or_empty(it.last_heartbeat),
+            last_heartbeat_data: it.last_heartbeat_data,
+            enrolled_at: it.enrolled_at,
+            enrolled_by: it.enrolled_by,
+            tags: it.tags,
+            created_at: it.created_at,
+            updated_at: it.updated_at,
+            rotation_pending: it.rotation_pending,
+            is_online: it.is_online,
+            rejected_since: it.rejected_since,
+        }
+    }
+}
+
+pub(crate) async fn show(caller: Caller<ReadAgents>, request: Request) -> Answer {
+    let found = agents::find_agent(caller.actor(), request.parameter("id").to_owned()).await?;
+    let agent = found.ok_or_else(|| Problem::not_found("Agent not found"))?;
+    Response::data(StatusCode::OK, &Shown::from(agent))
+}

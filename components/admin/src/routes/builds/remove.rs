@@ -1,0 +1,11 @@
+//! `DELETE /api/tests/builds/{uuid}`: also when there is nothing to remove.
+
+use web::{Answer, Request, Response};
+
+use super::test_uuid;
+use crate::{bindings::myrmidon::domain::builds, caller::Caller, permission::DeleteBuilds};
+
+pub(crate) async fn remove(caller: Caller<DeleteBuilds>, request: Request) -> Answer {
+    builds::remove(caller.actor(), test_uuid(&request)?).await?;
+    Ok(Response::success())
+}

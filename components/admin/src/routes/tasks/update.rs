@@ -1,0 +1,13 @@
+//! `POST /api/agent/admin/tasks/update`: have agents update themselves.
+
+use web::{Answer, Request, body::Rules, schema};
+
+use super::created;
+use crate::{bindings::myrmidon::domain::tasks, caller::Caller, faults, permission::CreateTasks};
+
+pub(crate) async fn create(caller: Caller<CreateTasks>, mut request: Request) -> Answer {
+    let target = schema::read(request.body(Rules::STRICT).await?, created::target)?;
+    caller.require_org(&target.org_id)?;
+    let ids = tasks::create_updates(caller.actor(), target.agent_ids).await;
+    created::answer(ids.map_err(|it| faults::creation(it, "tasks"))?)
+}

@@ -1,0 +1,12 @@
+//! `POST /api/agent/admin/versions/build`: there is no compiler here.
+
+use web::{Answer, Problem, Request, StatusCode};
+
+use crate::{caller::Caller, permission::CreateVersions};
+
+pub(crate) async fn build(_: Caller<CreateVersions>, _: Request) -> Answer {
+    Err(Problem::refused(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Agent build from source is not available — agent source path not configured",
+    ))
+}
