@@ -22,23 +22,29 @@ pub(crate) fn unavailable(cause: &dyn StdError) -> Fault {
 
 /// A variable is missing or unusable.
 pub(crate) fn misconfigured(variable: &'static str) -> Fault {
-    write(&["variable missing or unusable", variable]);
+    write("error", &["variable missing or unusable", variable]);
     Fault::Misconfigured(variable.to_owned())
 }
 
-fn log(error: &dyn StdError) {
+/// What failed without the caller's being concerned.
+pub(crate) fn log(error: &dyn StdError) {
     let mut texts = vec![error.to_string()];
     let mut source = error.source();
     while let Some(cause) = source {
         texts.push(cause.to_string());
         source = cause.source();
     }
-    write(&texts);
+    write("error", &texts);
+}
+
+/// What an operator may want to know and nobody needs to mend.
+pub(crate) fn note(what: &dyn StdError) {
+    write("info", &[what.to_string()]);
 }
 
 #[expect(clippy::print_stderr, reason = "standard error is the component's log")]
-fn write(chain: &[impl AsRef<str>]) {
+fn write(level: &str, chain: &[impl AsRef<str>]) {
     let chain: Vec<_> = chain.iter().map(AsRef::as_ref).collect();
     // Debug of a string escapes quotes and control characters as JSON does for all we write.
-    eprintln!("{{\"level\":\"error\",\"component\":\"domain\",\"cause\":{:?}}}", chain.join(": "));
+    eprintln!("{{\"level\":\"{level}\",\"component\":\"domain\",\"cause\":{:?}}}", chain.join(": "));
 }
