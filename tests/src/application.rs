@@ -10,11 +10,11 @@ use std::{
 use domain::time::Timestamp;
 use host::{Application, Cache, Log, Options};
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Agent, Machine, Person, Request, Server,
+    Agent, Machine, Operator, Person, Request, Server,
     database::Database,
     person::{ISSUER, public_key_pem},
 };
@@ -180,13 +180,9 @@ impl App {
         answer.expect(200).data()
     }
 
-    /// Mints an enrollment token as an administrator of the organisation; in clear.
-    pub async fn mint(&self, org: &str, max_uses: u32) -> String {
-        let order = json!({ "org_id": org, "ttl_hours": 24, "max_uses": max_uses });
-        let request =
-            self.post("/api/agent/admin/tokens").bearer(Person::admin(org).token()).json(&order);
-        let data = request.send().await.expect(201).data();
-        data["token"].as_str().expect("a token is text").to_owned()
+    /// What an administrator of the organisation does.
+    pub fn admin(&self, org: &str) -> Operator {
+        Operator::new(&self.server, org, Person::admin(org).token())
     }
 
     /// A linux/amd64 agent of the organisation, from its own address.
@@ -195,33 +191,8 @@ impl App {
     }
 
     pub async fn enroll_machine(&self, org: &str, machine: Machine) -> Agent {
-        let token = self.mint(org, 1).await;
+        let token = self.admin(org).mint(1).await;
         Agent::enroll(&self.server, machine, &token).await.expect("the agent enrolls")
-    }
-
-    /// Orders a shell command from one agent; the id of its task.
-    pub async fn order_command(&self, org: &str, agent_id: &str, command: &str) -> String {
-        let order = json!({ "org_id": org, "agent_ids": [agent_id], "command": command });
-        self.order(org, "/api/agent/admin/tasks/command", &order).await
-    }
-
-    /// Orders anything from one agent, as an administrator of the organisation; the id of its task.
-    pub async fn order(&self, org: &str, path: &str, order: &Value) -> String {
-        let request = self.post(path).bearer(Person::admin(org).token()).json(order);
-        let data = request.send().await.expect(201).data();
-        data["task_ids"][0].as_str().expect("one task per agent").to_owned()
-    }
-
-    /// The task as its organisation's administrator sees it.
-    pub async fn task(&self, org: &str, id: &str) -> Value {
-        let path = format!("/api/agent/admin/tasks/{id}");
-        self.get(&path).bearer(Person::admin(org).token()).send().await.expect(200).data()
-    }
-
-    /// Cancels a task as an administrator would.
-    pub async fn cancel(&self, org: &str, id: &str) -> crate::Answer {
-        let path = format!("/api/agent/admin/tasks/{id}/cancel");
-        self.post(&path).bearer(Person::admin(org).token()).send().await
     }
 }
 

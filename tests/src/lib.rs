@@ -7,13 +7,20 @@
 pub mod agent;
 pub mod application;
 pub mod database;
+pub mod executables;
+pub mod issuer;
+pub mod operator;
 pub mod person;
 pub mod program;
 pub mod request;
 pub mod server;
+pub mod signing_keys;
+pub mod surface;
+pub mod upload;
 
 pub use agent::{Agent, Machine};
 pub use application::{App, Setup};
+pub use operator::Operator;
 pub use person::{Forgery, Person};
 pub use request::{Answer, Request};
 pub use server::Server;

@@ -1,0 +1,138 @@
+//! Everything that can be called over HTTP: each route with what its caller must prove.
+//!
+//! The tiers' own tables are the truth: `access.rs` reads them from their sources, and fails when
+//! a route of theirs is missing here. So no route can be forgotten by the tests that walk this list.
+
+use http::Method;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    Anybody,
+    Device,
+    /// A person with this permission, named as in fleet.md §2.4.
+    Person(&'static str),
+    Scheduler,
+}
+
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub method: Method,
+    /// As in the tier's table, with `{parameters}`.
+    pub pattern: &'static str,
+    pub caller: Caller,
+}
+
+impl Route {
+    /// The pattern with every parameter replaced by `value`.
+    pub fn path(&self, value: &str) -> String {
+        let segments =
+            self.pattern.split('/').map(|it| if it.starts_with('{') { value } else { it });
+        segments.collect::<Vec<_>>().join("/")
+    }
+}
+
+pub fn routes() -> Vec<Route> {
+    use Caller::{Anybody, Device, Person, Scheduler};
+    let table: &[(&str, &'static str, Caller)] = &[
+        ("GET", "/api/health", Anybody),
+        ("GET", "/api/capabilities", Anybody),
+        ("POST", "/api/agent/enroll", Anybody),
+        ("GET", "/api/agent/config", Anybody),
+        ("GET", "/api/agent/download", Anybody),
+        ("POST", "/api/agent/heartbeat", Device),
+        ("GET", "/api/agent/tasks", Device),
+        ("PATCH", "/api/agent/tasks/{id}/status", Device),
+        ("POST", "/api/agent/tasks/{id}/result", Device),
+        ("GET", "/api/agent/version", Device),
+        ("GET", "/api/agent/update", Device),
+        ("GET", "/api/agent/binary/{name}", Device),
+        ("POST", "/api/agent/admin/tokens", Person("endpoints:tokens:create")),
+        ("GET", "/api/agent/admin/tokens", Person("endpoints:tokens:create")),
+        ("DELETE", "/api/agent/admin/tokens/{id}", Person("endpoints:tokens:delete")),
+        ("GET", "/api/agent/admin/agents", Person("endpoints:agents:read")),
+        ("GET", "/api/agent/admin/agents/{id}", Person("endpoints:agents:read")),
+        ("POST", "/api/agent/admin/agents/{id}/rotate-key", Person("endpoints:agents:write")),
+        ("POST", "/api/agent/admin/tasks", Person("endpoints:tasks:create")),
+        ("POST", "/api/agent/admin/tasks/command", Person("endpoints:tasks:command")),
+        ("POST", "/api/agent/admin/tasks/update", Person("endpoints:tasks:create")),
+        ("POST", "/api/agent/admin/tasks/uninstall", Person("endpoints:agents:delete")),
+        ("GET", "/api/agent/admin/tasks", Person("endpoints:tasks:read")),
+        ("GET", "/api/agent/admin/tasks/{id}", Person("endpoints:tasks:read")),
+        ("POST", "/api/agent/admin/tasks/{id}/cancel", Person("endpoints:tasks:cancel")),
+        ("POST", "/api/agent/admin/versions", Person("endpoints:versions:create")),
+        ("GET", "/api/agent/admin/versions", Person("endpoints:versions:read")),
+        ("POST", "/api/agent/admin/versions/upload", Person("endpoints:versions:create")),
+        ("POST", "/api/agent/admin/versions/build", Person("endpoints:versions:create")),
+        (
+            "DELETE",
+            "/api/agent/admin/versions/{version}/{os}/{arch}",
+            Person("endpoints:versions:delete"),
+        ),
+        ("GET", "/api/tests/builds/{uuid}", Person("tests:builds:read")),
+        ("DELETE", "/api/tests/builds/{uuid}", Person("tests:builds:delete")),
+        ("GET", "/api/tests/builds/{uuid}/download", Person("tests:builds:create")),
+        ("POST", "/api/tests/builds/{uuid}/upload-binary", Person("tests:builds:create")),
+        ("GET", "/api/cron/maintenance", Scheduler),
+    ];
+    let parsed = table.iter().map(|(method, pattern, caller)| Route {
+        method: method.parse().expect("a method"),
+        pattern,
+        caller: *caller,
+    });
+    parsed.collect()
+}
+
+pub const ROLES: [Option<&str>; 5] =
+    [None, Some("explorer"), Some("analyst"), Some("operator"), Some("admin")];
+
+/// Whether fleet.md §2.4 gives a role a permission; whoever has no role is an explorer.
+pub fn holds(role: Option<&str>, permission: &str) -> bool {
+    const EXPLORER: &[&str] = &[
+        "tests:library:read",
+        "analytics:dashboards:read",
+        "analytics:settings:read",
+        "settings:platform:read",
+    ];
+    const ANALYST: &[&str] =
+        &["analytics:risk:read", "endpoints:tasks:read", "endpoints:tasks:notes"];
+    const ADMIN_ONLY: &[&str] = &[
+        "tests:builds:delete",
+        "analytics:settings:write",
+        "analytics:index:create",
+        "endpoints:agents:delete",
+        "endpoints:tokens:delete",
+        "endpoints:tasks:delete",
+        "endpoints:tasks:command",
+        "endpoints:schedules:delete",
+        "endpoints:versions:delete",
+        "settings:platform:write",
+        "settings:certificates:delete",
+        "settings:users:manage",
+        "integrations:write",
+    ];
+    let explorer = EXPLORER.contains(&permission);
+    match role {
+        Some("admin") => true,
+        Some("operator") => !ADMIN_ONLY.contains(&permission),
+        Some("analyst") => explorer || ANALYST.contains(&permission),
+        _ => explorer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_permission_of_the_table_is_somebodys() {
+        for route in routes() {
+            if let Caller::Person(permission) = route.caller {
+                assert!(holds(Some("admin"), permission), "{route:?}");
+                assert!(
+                    !holds(None, permission) || holds(Some("explorer"), permission),
+                    "{route:?}"
+                );
+            }
+        }
+    }
+}
