@@ -15,7 +15,7 @@ use wac_graph::{
 
 use crate::{
     denied,
-    manifest::{Dependency, DependencyName, Inherit},
+    manifest::{Dependency, DependencyName},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,8 +58,9 @@ pub(crate) fn compose(
             return Err(Error::Unmatched(name, imports.join(", ")));
         }
         let package = format!("dependency{index}:{}", package_of(&dependency.name));
-        let provider = composition.add(&package, bytes.clone())?;
-        composition.deny(&provider, &dependency.inherit)?;
+        let bytes = denied::rename_imports(bytes, &dependency.inherit)
+            .map_err(|e| Error::Graph(e.to_string()))?;
+        let provider = composition.add(&package, bytes)?;
         for import in matched {
             if let Some(other) = satisfied.insert(import.clone(), &dependency.name) {
                 let (a, b) = (other.to_string(), dependency.name.to_string());
@@ -79,7 +80,6 @@ fn package_of(name: &DependencyName) -> String {
 #[derive(Default)]
 struct Composition {
     graph: CompositionGraph,
-    denied: BTreeMap<String, NodeId>,
 }
 
 struct Added {
@@ -94,21 +94,6 @@ impl Composition {
         let world = package.ty();
         let package = self.graph.register_package(package).map_err(graph)?;
         Ok(Added { world, node: self.graph.instantiate(package) })
-    }
-
-    /// Replaces the imports that would use what the dependency is not lent.
-    fn deny(&mut self, provider: &Added, inherit: &Inherit) -> Result<(), Error> {
-        let imports = self.graph.types()[provider.world].imports.clone();
-        for (import, kind) in imports {
-            let Some(name) = denied::rename(&import, inherit) else { continue };
-            let node = match self.denied.get(&name) {
-                Some(node) => *node,
-                None => self.graph.import(&name, kind).map_err(graph)?,
-            };
-            self.denied.insert(name, node);
-            self.graph.set_instantiation_argument(provider.node, &import, node).map_err(graph)?;
-        }
-        Ok(())
     }
 
     fn connect(

@@ -1,10 +1,10 @@
 //! Interfaces that deny everything, for dependencies that are not lent a grant.
 //!
-//! They go by names of the package namespace `denied`, which no component can
-//! import by itself: [`crate::engine::provides`] does not know it. What answers
-//! is derived from the types the dependency imports, so every version of an
-//! interface is covered. A function without an answer here traps.
+//! They go by names of the package namespace `denied`. What answers is derived
+//! from the types the dependency imports, so every version of an interface is
+//! covered. A function without an answer here traps.
 
+use wasmparser::{BinaryReader, ComponentImportSectionReader};
 use wasmtime::{
     Engine, StoreContextMut,
     component::{
@@ -30,10 +30,65 @@ const GRANTED: [(&str, Kind); 6] = [
     ("wasi:http/client@", Kind::AllowedOutboundHosts),
 ];
 
+/// Gives the imports of a dependency that would use what it is not lent their
+/// denied names.
+///
+/// It is done to the bytes, before composition: a composition graph takes two
+/// imports of one interface for the same, whatever they are connected to.
+pub(crate) fn rename_imports(bytes: &[u8], inherit: &Inherit) -> wasmparser::Result<Vec<u8>> {
+    const HEADER: usize = 8;
+    const IMPORTS: u8 = 10;
+    let mut reader = BinaryReader::new(bytes, 0);
+    let mut renamed = reader.read_bytes(HEADER)?.to_vec();
+    while !reader.eof() {
+        let id = reader.read_u8()?;
+        let size = reader.read_var_u32()? as usize;
+        let section = reader.read_bytes(size)?;
+        let section = match id {
+            IMPORTS => rename_section(section, inherit)?,
+            _ => section.to_vec(),
+        };
+        renamed.push(id);
+        push_sized(&mut renamed, &section);
+    }
+    Ok(renamed)
+}
+
+fn rename_section(section: &[u8], inherit: &Inherit) -> wasmparser::Result<Vec<u8>> {
+    let imports = ComponentImportSectionReader::new(BinaryReader::new(section, 0))?;
+    let starts: Result<Vec<usize>, _> =
+        imports.into_iter_with_offsets().map(|it| it.map(|(start, _)| start)).collect();
+    let starts = starts?;
+    let Some(first) = starts.first() else { return Ok(section.to_vec()) };
+    let mut renamed = section[..*first].to_vec();
+    let ends = starts[1..].iter().copied().chain([section.len()]);
+    for (start, end) in starts.iter().copied().zip(ends) {
+        // An import: a byte that says how it is named, its name, its type.
+        let mut import = BinaryReader::new(&section[start..end], start);
+        renamed.push(import.read_u8()?);
+        let name = import.read_string()?;
+        let name = rename(name, inherit).unwrap_or_else(|| name.to_owned());
+        push_sized(&mut renamed, name.as_bytes());
+        renamed.extend_from_slice(import.read_bytes(import.bytes_remaining())?);
+    }
+    Ok(renamed)
+}
+
+/// Bytes behind their number, as LEB128.
+fn push_sized(to: &mut Vec<u8>, bytes: &[u8]) {
+    let mut left = bytes.len();
+    while left > 0x7f {
+        to.push((left & 0x7f) as u8 | 0x80);
+        left >>= 7;
+    }
+    to.push((left & 0x7f) as u8);
+    to.extend_from_slice(bytes);
+}
+
 /// The name under which `import` is denied, if it is not lent.
 ///
 /// `spin:sqlite/sqlite@3.1.0` becomes `denied:spin-sqlite/sqlite@3.1.0`.
-pub(crate) fn rename(import: &str, inherit: &Inherit) -> Option<String> {
+fn rename(import: &str, inherit: &Inherit) -> Option<String> {
     let (_, kind) = GRANTED.iter().find(|(prefix, _)| import.starts_with(prefix))?;
     (!inherit.lends(*kind)).then(|| format!("{NAMESPACE}{}", import.replacen(':', "-", 1)))
 }
@@ -54,10 +109,11 @@ pub(crate) fn add_to_linker(
             continue;
         }
         let mut instance = linker.instance(name)?;
+        let names: Vec<&str> = interface.exports(engine).map(|(name, _)| name).collect();
         for (name, export) in interface.exports(engine) {
             match export.ty {
                 ComponentItem::ComponentFunc(ty) => define(&mut instance, name, &ty)?,
-                ComponentItem::Resource(_) => {
+                ComponentItem::Resource(_) if has_functions(name, &names) => {
                     // There is never one of these to drop.
                     let ty = ResourceType::host::<Denied>();
                     instance.resource(name, ty, |_, _| Ok(()))?;
@@ -67,6 +123,14 @@ pub(crate) fn add_to_linker(
         }
     }
     Ok(())
+}
+
+/// Whether a resource is of this interface, and not only used by it.
+fn has_functions(resource: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| {
+        let function = name.split_once(']').map(|(_, function)| function);
+        function.and_then(|it| it.split('.').next()) == Some(resource)
+    })
 }
 
 /// A resource that is never made.

@@ -1,7 +1,8 @@
 //! One statement on one connection, to its end.
 
 use rusqlite::{
-    Connection, ErrorCode,
+    Batch, Connection, ErrorCode, Statement,
+    fallible_iterator::FallibleIterator as _,
     types::{Value as Bound, ValueRef},
 };
 
@@ -77,7 +78,22 @@ fn query(
     may_write: bool,
     outcome: &mut Outcome,
 ) -> Result<(), Stopped> {
-    let mut statement = connection.prepare_cached(sql)?;
+    match connection.prepare_cached(sql) {
+        Ok(mut statement) => step(&mut statement, parameters, may_write, outcome),
+        Err(rusqlite::Error::MultipleStatement) => match Batch::new(connection, sql).next()? {
+            Some(mut first) => step(&mut first, parameters, may_write, outcome),
+            None => Ok(()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn step(
+    statement: &mut Statement<'_>,
+    parameters: &[Value],
+    may_write: bool,
+    outcome: &mut Outcome,
+) -> Result<(), Stopped> {
     if !may_write && !statement.readonly() {
         return Err(Stopped::Writes);
     }

@@ -101,14 +101,12 @@ async fn all_dependencies_are_lent_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dependency_is_found_by_every_form_of_its_name() {
-    for name in [
-        "test:library",
-        "test:library@0.1.0",
-        "test:library/probe",
-        "test:library/probe@0.1.0",
-    ] {
-        let dependency =
-            format!(r#""{name}" = {{ component = "library", inherit_configuration = ["variables"] }}"#);
+    for name in
+        ["test:library", "test:library@0.1.0", "test:library/probe", "test:library/probe@0.1.0"]
+    {
+        let dependency = format!(
+            r#""{name}" = {{ component = "library", inherit_configuration = ["variables"] }}"#
+        );
         assert_eq!(lent(&composed(&dependency, "")).await, ["variables"], "{name}");
     }
 }
@@ -125,11 +123,10 @@ fn a_dependency_must_satisfy_something() {
 
 #[test]
 fn an_import_that_nobody_provides_is_named() {
-    assert_eq!(
-        faults(&composed("", "")),
-        ["component.caller: import \"test:library/probe@0.1.0\" is not provided by this host, \
-          nor by a dependency"]
-    );
+    let found = faults(&composed("", ""));
+    let expected = "component.caller: import \"test:library/probe@0.1.0\" is not provided by this \
+                    host, nor by a dependency";
+    assert_eq!(found[0], expected);
 }
 
 #[test]

@@ -1,1 +1,106 @@
-//! tmp
+//! What a guest, or who sends to it, cannot exceed.
+
+use std::time::{Duration, Instant};
+
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+
+use crate::support::{Running, client, manifest, options, read};
+
+fn with(change: impl FnOnce(&mut host::Options)) -> Running {
+    let mut options = options();
+    change(&mut options);
+    Running::with(&manifest("", ""), options)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_waits_too_long_is_given_up() {
+    let app = with(|it| it.request_timeout = Duration::from_millis(300));
+    let start = Instant::now();
+    assert_eq!(app.get("/sleep/5000").await, (StatusCode::INTERNAL_SERVER_ERROR, String::new()));
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert_eq!(app.get("/count").await.1, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_computes_too_long_is_ended() {
+    let app = with(|it| it.request_timeout = Duration::from_millis(300));
+    let start = Instant::now();
+    let busy = futures::future::join_all((0..6).map(|_| app.get("/busy")));
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Others get their turn meanwhile.
+        assert_eq!(app.get("/headers").await.0, 200);
+    };
+    let (busy, ()) = futures::join!(busy, other);
+    assert!(busy.iter().all(|(status, _)| *status == 500), "{busy:?}");
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_stream_longer_than_a_request_may_wait() {
+    let app = with(|it| it.request_timeout = Duration::from_millis(200));
+    let (status, text) = app.get("/stream/10").await;
+    assert_eq!((status, text.lines().count()), (StatusCode::OK, 10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_ends() {
+    let app = with(|it| it.memory_limit = 32 << 20);
+    assert_eq!(app.get("/eat/8").await.1, "8");
+    assert_eq!(app.get("/eat/64").await.0, 500);
+    assert_eq!(app.get("/eat/8").await.1, "8");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_declared_too_long_is_refused() {
+    let app = with(|it| it.max_body_bytes = Some(10));
+    let request = |body: &str| {
+        Request::post("/length").header("content-length", body.len()).body(body.to_owned()).unwrap()
+    };
+    assert_eq!(read(app.send(request("0123456789")).await).await.1, "10");
+    assert_eq!(app.send(request("0123456789x")).await.status(), 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_becomes_too_long_fails_its_reader() {
+    let app = with(|it| it.max_body_bytes = Some(10));
+    assert_eq!(app.post("/length", "0123456789").await.1, "10");
+    let (status, error) = app.post("/length", "0123456789x").await;
+    assert_eq!(status, 422);
+    assert!(error.contains("HttpRequestBodySize"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_so_many_in_flight_the_answer_is_503() {
+    let app = with(|it| it.max_in_flight = 2);
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let response = app.send(Request::get("/count").body(String::new()).unwrap()).await;
+        (response.status(), response.headers()["retry-after"].clone())
+    };
+    let (a, b, late) = futures::join!(app.get("/sleep/500"), app.get("/sleep/500"), late);
+    assert_eq!((a.0, b.0), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(late, (StatusCode::SERVICE_UNAVAILABLE, "1".parse().unwrap()));
+    assert_eq!(app.get("/count").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_in_flight_to_its_end() {
+    let app = with(|it| it.max_in_flight = 1);
+    let request = || Request::get("/stream/3").body(String::new()).unwrap();
+    let body = app.application.handle(request(), client()).await.into_body();
+    assert_eq!(app.get("/count").await.0, 503);
+    assert_eq!(body.collect().await.unwrap().to_bytes().len(), 21);
+    assert_eq!(app.get("/count").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_does_not_free_its_place_early() {
+    let app = with(|it| it.max_in_flight = 1);
+    let gone = tokio::time::timeout(Duration::from_millis(100), app.get("/sleep/600")).await;
+    assert!(gone.is_err());
+    assert_eq!(app.get("/count").await.0, 503);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(app.get("/count").await.0, 200);
+}

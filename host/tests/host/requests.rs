@@ -74,7 +74,7 @@ async fn a_private_component_is_reached_by_its_id_only() {
     assert_eq!(read(answer).await, (http::StatusCode::OK, "1".into()));
     assert_eq!(app.application.call("nobody", request(), client()).await.status(), 404);
     let patterns: Vec<_> = app.application.router().patterns().collect();
-    assert_eq!(patterns, [("/count", "count"), ("/headers/:who/...", "headers")]);
+    assert_eq!(patterns, [("/headers/:who/...", "headers"), ("/count", "count")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

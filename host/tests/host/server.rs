@@ -1,1 +1,140 @@
-//! tmp
+//! The host on a port, against clients that behave and that do not.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use crate::support::{Running, manifest, options};
+
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<()>,
+    _app: Running,
+}
+
+async fn serve(change: impl FnOnce(&mut host::Options)) -> Server {
+    let mut options = options();
+    change(&mut options);
+    let app = Running::with(&manifest("", ""), options);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let application = app.application.clone();
+    let done = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        application.serve(listener, stopped).await.unwrap();
+    });
+    Server { address, stop, done, _app: app }
+}
+
+impl Server {
+    /// Sends bytes, and reads until the server closes.
+    async fn exchange(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.ok();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    async fn get(&self, path: &str, headers: &str) -> String {
+        let close = "connection: close\r\n";
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: here\r\n{close}{headers}\r\n")).await
+    }
+}
+
+#[track_caller]
+fn check_status(answer: &str, expected: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_answered() {
+    let server = serve(|_| {}).await;
+    let answer = server.get("/headers", "").await;
+    check_status(&answer, 200);
+    assert!(answer.contains("spin-full-url: http://here/headers\n"), "{answer}");
+    assert!(answer.contains("spin-client-addr: 127.0.0.1:"), "{answer}");
+    check_status(&server.get("/.well-known/spin/health", "").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_has_bounds() {
+    let server = serve(|_| {}).await;
+    check_status(&server.get("/headers", &"x: y\r\n".repeat(90)).await, 200);
+    check_status(&server.get("/headers", &"x: y\r\n".repeat(120)).await, 431);
+    let long = "x".repeat(200 << 10);
+    check_status(&server.get("/headers", &format!("x: {long}\r\n")).await, 431);
+    check_status(&server.get(&format!("/{}", &long[..70 << 10]), "").await, 414);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_a_request_is_refused() {
+    let server = serve(|_| {}).await;
+    check_status(&server.exchange("GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await, 400);
+    check_status(&server.exchange("nonsense\r\n\r\n").await, 400);
+    let contradiction = "GET http://a/ HTTP/1.1\r\nhost: b\r\nconnection: close\r\n\r\n";
+    check_status(&server.exchange(contradiction).await, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_never_ends_is_not_waited_for() {
+    let server = serve(|it| it.header_timeout = Duration::from_millis(300)).await;
+    let start = Instant::now();
+    let answer = server.exchange("GET / HTTP/1.1\r\nhost: he").await;
+    assert!(answer.is_empty() || answer.contains(" 408 "), "{answer}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_is_finished() {
+    let server = serve(|_| {}).await;
+    let Server { address, stop, done, .. } = server;
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /sleep/600 HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    let idle = TcpStream::connect(address).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(TcpStream::connect(address).await.is_err());
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    check_status(&answer, 200);
+    tokio::time::timeout(Duration::from_secs(2), done).await.unwrap().unwrap();
+    drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_ends() {
+    let server = serve(|it| it.drain_timeout = Duration::from_millis(200)).await;
+    let Server { address, stop, done, .. } = server;
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /sleep/9000 HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(2), done).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_kept_alive() {
+    let server = serve(|_| {}).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for expected in [b'1', b'2'] {
+        stream.write_all(b"GET /count HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 4096];
+        let mut length = 0;
+        while !answer[..length].ends_with(b"0\r\n\r\n") {
+            length += stream.read(&mut answer[length..]).await.unwrap();
+        }
+        assert!(answer[..length].contains(&expected));
+    }
+}

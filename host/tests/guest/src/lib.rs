@@ -44,7 +44,9 @@ async fn answer(request: Request) -> Answer {
         "touch" => text(data::touch(rest).await?),
         "variable" => text(variables::get(rest).await.map_err(|e| e.to_string())?),
         "headers" => text(headers(&request)),
-        "environment" => text(std::env::vars().map(|(k, v)| format!("{k}={v}\n")).collect::<String>()),
+        "environment" => {
+            text(std::env::vars().map(|(k, v)| format!("{k}={v}\n")).collect::<String>())
+        }
         "file" => text(std::fs::read(format!("/{rest}")).map_err(|e| e.to_string())?),
         "write" => {
             std::fs::write(format!("/{rest}"), "x").map_err(|e| e.to_string())?;
