@@ -36,7 +36,7 @@ impl<P: Permission> web::Caller for Caller<P> {
 
 impl<P: Permission> Caller<P> {
     fn admit(person: identity::Caller, request: &Request) -> Result<Self, Problem> {
-        if !person.permissions.contains(P::NEEDED) {
+        if !person.permissions.contains(&P::NEEDED) {
             return Err(Problem::forbidden("Insufficient permissions"));
         }
         let org_id = person.org_id.ok_or_else(|| {
