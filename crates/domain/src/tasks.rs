@@ -3,6 +3,8 @@
 //! The store guards each transition with the same conditions in SQL; these are the words for what
 //! it turned down. Every change is a compare-and-set, so a decision here never overwrites anything.
 
+pub mod eligibility;
+
 use std::str::FromStr;
 
 use crate::time::{Span, Timestamp};

@@ -1,10 +1,9 @@
 //! New tasks: one per agent, all or none, in one statement.
 
 use domain::{
-    agents::AgentStatus,
     ids::{AgentId, OrgId},
     platform::Platform,
-    tasks::{TaskType, expires_at},
+    tasks::{TaskType, eligibility::Candidate, expires_at},
     time::Timestamp,
 };
 
@@ -67,14 +66,6 @@ pub async fn insert(db: &impl Db, batch: Batch<'_>, now: Timestamp) -> Result<bo
     Ok(!rows.is_empty())
 }
 
-/// An agent that a task was wanted for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    pub agent: AgentId,
-    /// `None` when this organisation has no such agent.
-    pub known: Option<(AgentStatus, Platform)>,
-}
-
 /// The agents of the assignments, in their order.
 pub async fn list_candidates(
     db: &impl Db,
@@ -104,7 +95,10 @@ fn decode(mut row: Row) -> Result<Candidate, Error> {
 
 #[cfg(test)]
 mod tests {
-    use domain::platform::{Arch, Os};
+    use domain::{
+        agents::AgentStatus,
+        platform::{Arch, Os},
+    };
 
     use super::*;
     use crate::{
