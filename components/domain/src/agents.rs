@@ -1,23 +1,175 @@
 //! The fleet as its operators see it.
 
+use domain::{
+    agents as fleet,
+    devices::agent_key,
+    ids::{AgentId, OrgId},
+    rate_limit::{Counted, KEY_ROTATION},
+    secrets::Digest,
+};
+use store::agents;
+
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
-        agents::{Agent, AgentFilter, AgentPage, Guest, RotateError, Rotated},
-        types::{Actor, Fault},
+        agents::{Agent, AgentFilter, AgentPage, AgentSummary, Guest, RotateError, Rotated},
+        types::{Actor, AgentStatus, Fault, RuntimeStatus},
     },
+    call::{self, Call},
+    fault, sealing,
 };
 
 impl Guest for Component {
-    async fn list_agents(_by: Actor, _filter: AgentFilter) -> Result<AgentPage, Fault> {
-        Err(Fault::Unavailable)
+    async fn list_agents(by: Actor, filter: AgentFilter) -> Result<AgentPage, Fault> {
+        let call = Call::begin().await?;
+        let org = OrgId(by.org_id);
+        let wanted = agents::Filter {
+            status: filter.status.map(Into::into),
+            os: filter.os.map(Into::into),
+            hostname: filter.hostname.as_deref(),
+            tag: filter.tag.as_deref(),
+            online_only: filter.online_only,
+        };
+        let total = agents::count(call.db, &org, &wanted, call.now).await?;
+        let page = (filter.limit, filter.offset);
+        let agents = match filter.limit {
+            0 => Vec::new(),
+            _ => agents::list(call.db, &org, &wanted, page, call.now).await?,
+        };
+        let agents = agents.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(AgentPage { agents, total })
     }
 
-    async fn find_agent(_by: Actor, _id: String) -> Result<Option<Agent>, Fault> {
-        Err(Fault::Unavailable)
+    async fn find_agent(by: Actor, id: String) -> Result<Option<Agent>, Fault> {
+        let call = Call::begin().await?;
+        let agent = agents::find(call.db, &OrgId(by.org_id), &AgentId(id), call.now).await?;
+        agent.map(TryInto::try_into).transpose()
     }
 
-    async fn rotate_key(_by: Actor, _id: String) -> Result<Rotated, RotateError> {
-        Err(RotateError::Fault(Fault::Unavailable))
+    async fn rotate_key(by: Actor, id: String) -> Result<Rotated, RotateError> {
+        let call = Call::begin().await?;
+        let (org, agent) = (OrgId(by.org_id), AgentId(id));
+        let Counted { budget, allowed } = count_rotation(&call, &by.user_id, &agent).await?;
+        if !allowed {
+            return Err(RotateError::RateLimited(budget.into()));
+        }
+
+        let sealing_key = sealing::key().await?;
+        let fresh = agent_key(&call::random());
+        let sealed = sealing_key.seal(&agent, &fresh, call::random());
+        let offered = (&Digest::of(fresh.expose()), sealed.as_slice());
+        let pending = agents::rotation::start(call.db, &org, &agent, offered, call.now).await?;
+        let pending = pending.ok_or(RotateError::NotFound(budget.into()))?;
+
+        Ok(Rotated {
+            agent_key: sealing::open(&sealing_key, &agent, &pending.sealed)?,
+            agent_id: agent.0,
+            rotated_at: pending.started_at.into(),
+            budget: budget.into(),
+        })
+    }
+}
+
+/// By person and agent: nobody can spend another's rotations (D-73).
+async fn count_rotation(call: &Call, user: &str, agent: &AgentId) -> Result<Counted, store::Error> {
+    let limiter = ["rotate", user, agent.as_str()].join(":");
+    store::rate_limits::count(call.db, &limiter, KEY_ROTATION, call.now).await
+}
+
+fn tags(text: &str) -> Result<Vec<String>, Fault> {
+    serde_json::from_str(text).map_err(|error| fault::unavailable(&error))
+}
+
+impl TryFrom<agents::Summary> for AgentSummary {
+    type Error = Fault;
+
+    fn try_from(it: agents::Summary) -> Result<Self, Fault> {
+        Ok(Self {
+            id: it.id.0,
+            org_id: it.org.0,
+            hostname: it.hostname,
+            os: it.platform.os.into(),
+            arch: it.platform.arch.into(),
+            agent_version: it.agent_version,
+            status: it.status.into(),
+            runtime_status: it.runtime_status.into(),
+            last_heartbeat: it.last_heartbeat_at.map(Into::into),
+            tags: tags(&it.tags)?,
+            is_online: it.is_online,
+            rotation_pending: it.rotation_pending,
+            rejected_since: it.rejected_since.map(Into::into),
+        })
+    }
+}
+
+impl TryFrom<agents::Agent> for Agent {
+    type Error = Fault;
+
+    fn try_from(it: agents::Agent) -> Result<Self, Fault> {
+        Ok(Self {
+            id: it.id.0,
+            org_id: it.org.0,
+            hostname: it.hostname,
+            os: it.platform.os.into(),
+            arch: it.platform.arch.into(),
+            agent_version: it.agent_version,
+            status: it.status.into(),
+            last_heartbeat: it.last_heartbeat_at.map(Into::into),
+            last_heartbeat_data: it.last_heartbeat.map(Into::into),
+            enrolled_at: it.enrolled_at.into(),
+            enrolled_by: it.enrolled_by,
+            tags: tags(&it.tags)?,
+            created_at: it.created_at.into(),
+            updated_at: it.updated_at.into(),
+            rotation_pending: it.rotation_pending,
+            is_online: it.is_online,
+            rejected_since: it.rejected_since.map(Into::into),
+        })
+    }
+}
+
+impl From<fleet::AgentStatus> for AgentStatus {
+    fn from(it: fleet::AgentStatus) -> Self {
+        match it {
+            fleet::AgentStatus::Active => Self::Active,
+            fleet::AgentStatus::Disabled => Self::Disabled,
+            fleet::AgentStatus::Decommissioned => Self::Decommissioned,
+            fleet::AgentStatus::Uninstalled => Self::Uninstalled,
+        }
+    }
+}
+
+impl From<AgentStatus> for fleet::AgentStatus {
+    fn from(it: AgentStatus) -> Self {
+        match it {
+            AgentStatus::Active => Self::Active,
+            AgentStatus::Disabled => Self::Disabled,
+            AgentStatus::Decommissioned => Self::Decommissioned,
+            AgentStatus::Uninstalled => Self::Uninstalled,
+        }
+    }
+}
+
+impl From<fleet::RuntimeStatus> for RuntimeStatus {
+    fn from(it: fleet::RuntimeStatus) -> Self {
+        match it {
+            fleet::RuntimeStatus::Idle => Self::Idle,
+            fleet::RuntimeStatus::Executing => Self::Executing,
+            fleet::RuntimeStatus::Updating => Self::Updating,
+            fleet::RuntimeStatus::Error => Self::Error,
+            fleet::RuntimeStatus::Offline => Self::Offline,
+        }
+    }
+}
+
+impl From<Fault> for RotateError {
+    fn from(it: Fault) -> Self {
+        Self::Fault(it)
+    }
+}
+
+impl From<store::Error> for RotateError {
+    fn from(error: store::Error) -> Self {
+        Self::Fault(error.into())
     }
 }

@@ -1,19 +1,94 @@
 //! How an unknown machine becomes a known agent.
 
+use domain::{
+    devices::agent_key,
+    enrollment::is_acceptable_to_agents,
+    ids::AgentId,
+    platform::Platform,
+    rate_limit::{Budget, ENROLLMENT},
+    secrets::Digest,
+    signing::VerifyingKey,
+};
+use store::{agents::enrollment, enrollment_tokens, rate_limits};
+
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         enrollment::{EnrollError, EnrollRequest, Enrolled, Guest},
         types::Fault,
     },
+    call::{self, Call},
+    configuration, fault,
 };
 
 impl Guest for Component {
-    async fn enroll(_request: EnrollRequest) -> Result<Enrolled, EnrollError> {
-        Err(EnrollError::Fault(Fault::Unavailable))
+    async fn enroll(request: EnrollRequest) -> Result<Enrolled, EnrollError> {
+        let call = Call::begin().await?;
+        let limiter = ["enroll:", &request.address].concat();
+        let counted = rate_limits::count(call.db, &limiter, ENROLLMENT, call.now).await?;
+        if !counted.allowed {
+            return Err(EnrollError::RateLimited(counted.budget.into()));
+        }
+        let (server_url, update_public_key) = (server_url().await?, update_public_key().await?);
+
+        let token = Digest::of(&request.token);
+        let allowance = enrollment_tokens::find(call.db, &token).await?;
+        if allowance.is_none_or(|it| it.check(call.now).is_err()) {
+            return Err(EnrollError::Rejected(counted.budget.into()));
+        }
+        let agent = AgentId(call::random_id());
+        let key = agent_key(&call::random());
+        let new = enrollment::NewAgent {
+            id: &agent,
+            hostname: &request.hostname,
+            platform: Platform { os: request.os.into(), arch: request.arch.into() },
+            agent_version: &request.agent_version,
+            key: &Digest::of(key.expose()),
+        };
+        let Some(org) = enrollment::insert(call.db, new, &token, call.now).await? else {
+            return Err(EnrollError::TokenSpent(counted.budget.into()));
+        };
+
+        if !is_acceptable_to_agents(&server_url) {
+            fault::warn("agents will refuse agent_server_url: it is plain http to another machine");
+        }
+        Ok(Enrolled {
+            agent_id: agent.0,
+            agent_key: key.into_exposed(),
+            org_id: org.0,
+            server_url,
+            update_public_key,
+            budget: Budget::into(counted.budget),
+        })
     }
 
     async fn server_url() -> Result<String, Fault> {
-        Err(Fault::Unavailable)
+        server_url().await
+    }
+}
+
+/// Agents put their paths right behind it.
+async fn server_url() -> Result<String, Fault> {
+    let url = configuration::required("agent_server_url").await?;
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// Without it an agent would accept unsigned updates for life (D-12).
+async fn update_public_key() -> Result<String, Fault> {
+    const VARIABLE: &str = "signing_public_key_b64";
+    let text = configuration::required(VARIABLE).await?;
+    let key = VerifyingKey::from_spki(&text).map_err(|_| fault::misconfigured(VARIABLE))?;
+    Ok(key.to_base64())
+}
+
+impl From<Fault> for EnrollError {
+    fn from(it: Fault) -> Self {
+        Self::Fault(it)
+    }
+}
+
+impl From<store::Error> for EnrollError {
+    fn from(error: store::Error) -> Self {
+        Self::Fault(error.into())
     }
 }

@@ -1,23 +1,72 @@
 //! The tokens that let machines enroll themselves.
 
+use domain::{
+    enrollment::{self, Allowance},
+    ids::{OrgId, TokenId, UserId},
+    secrets::Digest,
+    time::Span,
+};
+use store::enrollment_tokens;
+
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         enrollment_tokens::{Guest, Minted, NewToken, Token},
         types::{Actor, Fault},
     },
+    call::{self, Call},
 };
 
 impl Guest for Component {
-    async fn mint(_by: Actor, _token: NewToken) -> Result<Minted, Fault> {
-        Err(Fault::Unavailable)
+    async fn mint(by: Actor, token: NewToken) -> Result<Minted, Fault> {
+        let call = Call::begin().await?;
+        let secret = enrollment::token(&call::random());
+        let minted = enrollment_tokens::Token {
+            id: TokenId(call::sortable_id(call.now)),
+            org: OrgId(by.org_id),
+            allowance: Allowance {
+                expires_at: call.now + Span::hours(token.ttl_hours.into()),
+                max_uses: token.max_uses,
+                use_count: 0,
+            },
+            metadata: token.metadata.text,
+            created_at: call.now,
+            created_by: UserId(by.user_id),
+        };
+        enrollment_tokens::insert(call.db, &minted, &Digest::of(secret.expose())).await?;
+        Ok(Minted {
+            token: secret.into_exposed(),
+            id: minted.id.0,
+            expires_at: minted.allowance.expires_at.into(),
+            max_uses: minted.allowance.max_uses,
+        })
     }
 
-    async fn list_active(_by: Actor, _limit: u32, _offset: u32) -> Result<Vec<Token>, Fault> {
-        Err(Fault::Unavailable)
+    async fn list_active(by: Actor, limit: u32, offset: u32) -> Result<Vec<Token>, Fault> {
+        let call = Call::begin().await?;
+        let org = OrgId(by.org_id);
+        let tokens =
+            enrollment_tokens::list_active(call.db, &org, (limit, offset), call.now).await?;
+        Ok(tokens.into_iter().map(Into::into).collect())
     }
 
-    async fn revoke(_by: Actor, _id: String) -> Result<bool, Fault> {
-        Err(Fault::Unavailable)
+    async fn revoke(by: Actor, id: String) -> Result<bool, Fault> {
+        let call = Call::begin().await?;
+        Ok(enrollment_tokens::delete(call.db, &OrgId(by.org_id), &TokenId(id)).await?)
+    }
+}
+
+impl From<enrollment_tokens::Token> for Token {
+    fn from(it: enrollment_tokens::Token) -> Self {
+        Self {
+            id: it.id.0,
+            org_id: it.org.0,
+            expires_at: it.allowance.expires_at.into(),
+            max_uses: it.allowance.max_uses,
+            use_count: it.allowance.use_count,
+            metadata: it.metadata.into(),
+            created_at: it.created_at.into(),
+            created_by: it.created_by.0,
+        }
     }
 }

@@ -46,5 +46,14 @@ pub(crate) fn note(what: &dyn StdError) {
 fn write(level: &str, chain: &[impl AsRef<str>]) {
     let chain: Vec<_> = chain.iter().map(AsRef::as_ref).collect();
     // Debug of a string escapes quotes and control characters as JSON does for all we write.
-    eprintln!("{{\"level\":\"{level}\",\"component\":\"domain\",\"cause\":{:?}}}", chain.join(": "));
+    eprintln!(
+        "{{\"level\":\"{level}\",\"component\":\"domain\",\"cause\":{:?}}}",
+        chain.join(": ")
+    );
+}
+
+/// Something an operator should know and a caller need not.
+#[expect(clippy::print_stderr, reason = "standard error is the component's log")]
+pub(crate) fn warn(text: &str) {
+    eprintln!("{{\"level\":\"warn\",\"component\":\"domain\",\"message\":{text:?}}}");
 }

@@ -10,17 +10,23 @@ mod builds;
 mod call;
 mod configuration;
 mod database;
+mod device;
 mod distribution;
 mod enrollment;
 mod enrollment_tokens;
 mod fault;
 mod identity;
+mod issuer;
 mod presence;
 mod releases;
+mod sealing;
+mod task;
 mod task_queue;
 mod task_sweeps;
 mod tasks;
+mod transfers;
 mod types;
+mod values;
 
 #[expect(unsafe_code, unreachable_pub, clippy::pedantic, reason = "generated")]
 mod bindings {

@@ -1,15 +1,59 @@
 //! What an agent tells us of itself.
 
+use domain::{devices, ids::AgentId};
+
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         presence::{Acknowledged, Guest, Heartbeat, HeartbeatError},
         types::{Device, TurnedAway},
     },
+    call::Call,
+    device::{Window, admit, perform, presented},
+    sealing,
 };
 
 impl Guest for Component {
-    async fn beat(_device: Device, _heartbeat: Heartbeat) -> Result<Acknowledged, HeartbeatError> {
-        Err(HeartbeatError::TurnedAway(TurnedAway::Unavailable))
+    async fn beat(device: Device, heartbeat: Heartbeat) -> Result<Acknowledged, HeartbeatError> {
+        let call = Call::begin().await?;
+        if !devices::is_fresh(heartbeat.sent_at.into(), call.now) {
+            let admitted = admit(&call, &device, Window::Requests).await?;
+            return Err(HeartbeatError::Stale(admitted.budget.into()));
+        }
+
+        let presented = presented(&device);
+        let heartbeat = store::presence::Heartbeat {
+            agent_version: &heartbeat.agent_version,
+            body: &heartbeat.body.text,
+            reconnect: &heartbeat.reconnect.text,
+        };
+        let recorded = perform(&call, &device, Window::Requests, async || {
+            store::presence::record_heartbeat(call.db, &presented, heartbeat, call.now).await
+        })
+        .await?;
+
+        let new_key = match recorded.pending_key {
+            None => None,
+            Some(sealed) => pending_key(&presented.agent, &sealed).await,
+        };
+        Ok(Acknowledged { budget: recorded.budget.into(), server_time: call.now.into(), new_key })
+    }
+}
+
+/// A key we cannot open is left out: the agent's own keeps working, and the fault is in the log.
+async fn pending_key(agent: &AgentId, sealed: &[u8]) -> Option<String> {
+    let key = sealing::key().await.ok()?;
+    sealing::open(&key, agent, sealed).ok()
+}
+
+impl From<TurnedAway> for HeartbeatError {
+    fn from(it: TurnedAway) -> Self {
+        Self::TurnedAway(it)
+    }
+}
+
+impl From<store::Error> for HeartbeatError {
+    fn from(error: store::Error) -> Self {
+        Self::TurnedAway(error.into())
     }
 }

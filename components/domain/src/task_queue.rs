@@ -1,31 +1,136 @@
 //! A device and its work.
 
+use domain::{
+    devices::Presented,
+    ids::TaskId,
+    tasks::{Report, TaskStatus, Verdict},
+};
+use store::{
+    task_queue::{self, reports},
+    tasks,
+};
+
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
-        task_queue::{Guest, Polled, Reported, ResultReport, StatusReport},
+        task_queue::{
+            Guest, Polled, Reported, ReportedOutcome, ResultReport, StatusReport, Transition,
+        },
         types::{Device, TurnedAway},
     },
+    call::Call,
+    device::{Window, admit, is_fresh, perform, presented},
 };
 
 impl Guest for Component {
-    async fn next(_device: Device) -> Result<Polled, TurnedAway> {
-        Err(TurnedAway::Unavailable)
+    async fn next(device: Device) -> Result<Polled, TurnedAway> {
+        let call = Call::begin().await?;
+        let presented = presented(&device);
+        let polled = perform(&call, &device, Window::Requests, async || {
+            task_queue::claim(call.db, &presented, call.now).await
+        })
+        .await?;
+
+        let task = match polled.task {
+            None => None,
+            Some(id) => task_queue::find_claimed(call.db, &presented, &id).await?,
+        };
+        Ok(Polled { budget: polled.budget.into(), task: task.map(Into::into) })
     }
 
     async fn report_status(
-        _device: Device,
-        _task_id: String,
-        _report: StatusReport,
+        device: Device,
+        task_id: String,
+        report: StatusReport,
     ) -> Result<Reported, TurnedAway> {
-        Err(TurnedAway::Unavailable)
+        let id = TaskId(task_id);
+        let status = TaskStatus::from(report.status);
+        let error = report.error.as_deref();
+        settle(&device, &id, Report::Status(status), async |call, device| match status {
+            TaskStatus::Downloading | TaskStatus::Executing => {
+                reports::record_progress(call.db, device, &id, status, call.now).await
+            }
+            TaskStatus::Failed => {
+                reports::record_failure(call.db, device, &id, error, call.now).await
+            }
+            TaskStatus::Pending
+            | TaskStatus::Assigned
+            | TaskStatus::Completed
+            | TaskStatus::Expired => Ok(None),
+        })
+        .await
     }
 
     async fn report_result(
-        _device: Device,
-        _task_id: String,
-        _report: ResultReport,
+        device: Device,
+        task_id: String,
+        report: ResultReport,
     ) -> Result<Reported, TurnedAway> {
-        Err(TurnedAway::Unavailable)
+        let id = TaskId(task_id);
+        let body = &report.body.text;
+        settle(&device, &id, Report::Result, async |call, device| {
+            reports::record_result(call.db, device, &id, body, call.now).await
+        })
+        .await
+    }
+}
+
+/// Records a report in one statement, or finds out what stood in its way.
+async fn settle(
+    device: &Device,
+    id: &TaskId,
+    report: Report,
+    record: impl AsyncFn(&Call, &Presented) -> Result<Option<reports::Reported>, store::Error>,
+) -> Result<Reported, TurnedAway> {
+    let call = Call::begin().await?;
+    let presented = presented(device);
+    if is_fresh(&call, device)
+        && let Some(done) = record(&call, &presented).await?
+    {
+        return Ok(done.into());
+    }
+
+    let window = match report {
+        Report::Status(_) => Window::Requests,
+        Report::Result => Window::Results,
+    };
+    let admitted = admit(&call, device, window).await?;
+    // What would be recorded now was in the way of a promotion or of a race that is over.
+    for _ in 0..2 {
+        let task = tasks::find(call.db, &admitted.org, id).await?;
+        if let Some(outcome) = judge(task, &presented, report) {
+            return Ok(Reported { budget: admitted.budget.into(), outcome });
+        }
+        if let Some(done) = record(&call, &presented).await? {
+            return Ok(done.into());
+        }
+    }
+    Err(TurnedAway::Unavailable)
+}
+
+/// `None` when the report is to be recorded.
+fn judge(task: Option<tasks::Task>, by: &Presented, report: Report) -> Option<ReportedOutcome> {
+    let Some(task) = task else {
+        return Some(ReportedOutcome::UnknownTask);
+    };
+    if task.agent != by.agent {
+        return Some(ReportedOutcome::ForeignTask);
+    }
+    match task.state().judge(report) {
+        Verdict::Recorded => None,
+        Verdict::AlreadyEnded => Some(ReportedOutcome::AlreadyEnded(task.into())),
+        Verdict::Stopped => Some(ReportedOutcome::Stopped(task.into())),
+        Verdict::Unknown => Some(ReportedOutcome::UnknownTask),
+        Verdict::Invalid { from, to } => {
+            let transition = Transition { from: from.into(), to: to.into() };
+            Some(ReportedOutcome::InvalidTransition(transition))
+        }
+    }
+}
+
+impl From<reports::Reported> for Reported {
+    fn from(it: reports::Reported) -> Self {
+        let outcome = ReportedOutcome::Recorded(it.task.into());
+        Self { budget: it.budget.into(), outcome }
     }
 }
