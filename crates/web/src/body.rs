@@ -17,6 +17,9 @@ pub struct Rules {
     limit: usize,
     /// 413, or a plain 400 for clients that would repeat a 413 for ever (D-68).
     too_large: StatusCode,
+    /// How many bytes of a body that is too large are read and dropped, so that the refusal
+    /// arrives: a client that is cut off while sending sees no answer at all.
+    patience: usize,
     /// Forms count as JSON; what is neither is ignored. Otherwise only JSON may come (D-85).
     lenient: bool,
 }
@@ -26,14 +29,26 @@ const FORM_LIMIT: usize = 100 * 1024;
 
 impl Rules {
     /// Strangers and agents.
-    pub const LENIENT: Self =
-        Self { limit: 10 * MEBIBYTE, too_large: StatusCode::PAYLOAD_TOO_LARGE, lenient: true };
+    pub const LENIENT: Self = Self {
+        limit: 10 * MEBIBYTE,
+        too_large: StatusCode::PAYLOAD_TOO_LARGE,
+        patience: 0,
+        lenient: true,
+    };
     /// Results: two outputs of 1 MiB, each escaped up to sixfold.
-    pub const RESULT: Self =
-        Self { limit: 16 * MEBIBYTE, too_large: StatusCode::BAD_REQUEST, lenient: true };
+    pub const RESULT: Self = Self {
+        limit: 16 * MEBIBYTE,
+        too_large: StatusCode::BAD_REQUEST,
+        patience: 64 * MEBIBYTE,
+        lenient: true,
+    };
     /// People.
-    pub const STRICT: Self =
-        Self { limit: 10 * MEBIBYTE, too_large: StatusCode::PAYLOAD_TOO_LARGE, lenient: false };
+    pub const STRICT: Self = Self {
+        limit: 10 * MEBIBYTE,
+        too_large: StatusCode::PAYLOAD_TOO_LARGE,
+        patience: 0,
+        lenient: false,
+    };
 
     fn oversize(self) -> Problem {
         Problem::refused(self.too_large, "request entity too large")
@@ -69,6 +84,7 @@ impl Request {
         let encoding = Encoding::of(&self.headers)?;
         let announced = self.header(header::CONTENT_LENGTH).and_then(|it| it.parse::<usize>().ok());
         if announced.is_some_and(|it| it > rules.limit) {
+            discard(incoming, rules.patience).await;
             return Err(rules.oversize());
         }
         let packed = collect(incoming, announced.unwrap_or(0), rules).await?;
@@ -85,11 +101,22 @@ async fn collect(
     while let Some(chunk) = incoming.next().await {
         let chunk = chunk.map_err(|_| aborted())?;
         if bytes.len() + chunk.len() > rules.limit {
+            drop(bytes);
+            discard(incoming, rules.patience).await;
             return Err(rules.oversize());
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+async fn discard(mut incoming: Incoming, patience: usize) {
+    let mut left = patience;
+    while left > 0
+        && let Some(Ok(chunk)) = incoming.next().await
+    {
+        left = left.saturating_sub(chunk.len());
+    }
 }
 
 async fn is_empty(incoming: &mut Incoming) -> Result<bool, Problem> {

@@ -68,6 +68,11 @@ impl Request {
 }
 
 impl Parts {
+    /// Reads what is left and drops it: a client that is still sending may never see its answer.
+    pub async fn drain(mut self) {
+        while let Ok(Some(_)) = self.parts.next_field().await {}
+    }
+
     pub async fn next(&mut self) -> Result<Option<Part>, Problem> {
         let Some(field) = self.parts.next_field().await.map_err(refusal)? else { return Ok(None) };
         self.left =

@@ -5,7 +5,7 @@
 use web::{
     Answer, Problem, Request, Response, StatusCode,
     contract::{Actor, choices::Choice},
-    multipart::{File, Part},
+    multipart::{File, Part, Parts},
 };
 
 use super::{information::Information, test_uuid};
@@ -28,7 +28,9 @@ struct Form {
 pub(crate) async fn upload(caller: Caller<CreateBuilds>, mut request: Request) -> Answer {
     let test_uuid = test_uuid(&request)?;
     let mut form = Form::default();
-    let read = form.read(&caller.actor(), &mut request).await;
+    let mut parts = request.parts(LARGEST)?;
+    let read = form.read(&caller.actor(), &mut parts).await;
+    parts.drain().await;
     let platform = read.and_then(|()| form.platform());
     match (platform, form.upload) {
         (Ok(platform), Some(upload)) => {
@@ -45,8 +47,7 @@ pub(crate) async fn upload(caller: Caller<CreateBuilds>, mut request: Request) -
 }
 
 impl Form {
-    async fn read(&mut self, actor: &Actor, request: &mut Request) -> Result<(), Problem> {
-        let mut parts = request.parts(LARGEST)?;
+    async fn read(&mut self, actor: &Actor, parts: &mut Parts) -> Result<(), Problem> {
         while let Some(part) = parts.next().await? {
             match part {
                 Part::File(file) if file.name == "file" && self.upload.is_none() => {

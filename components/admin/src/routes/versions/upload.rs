@@ -6,7 +6,7 @@
 use web::{
     Answer, Problem, Request, Response, StatusCode,
     contract::Actor,
-    multipart::{File, Part},
+    multipart::{File, Part, Parts},
 };
 
 use super::word;
@@ -31,7 +31,9 @@ struct Form {
 
 pub(crate) async fn upload(caller: Caller<CreateVersions>, mut request: Request) -> Answer {
     let mut form = Form::default();
-    let read = form.read(&caller.actor(), &mut request).await;
+    let mut parts = request.parts(LARGEST)?;
+    let read = form.read(&caller.actor(), &mut parts).await;
+    parts.drain().await;
     let release = read.and_then(|()| form.release());
     match (release, form.upload) {
         (Ok(release), Some(upload)) => {
@@ -48,8 +50,7 @@ pub(crate) async fn upload(caller: Caller<CreateVersions>, mut request: Request)
 }
 
 impl Form {
-    async fn read(&mut self, actor: &Actor, request: &mut Request) -> Result<(), Problem> {
-        let mut parts = request.parts(LARGEST)?;
+    async fn read(&mut self, actor: &Actor, parts: &mut Parts) -> Result<(), Problem> {
         while let Some(part) = parts.next().await? {
             match part {
                 Part::File(file) if file.name == "binary" && self.upload.is_none() => {
