@@ -1,5 +1,7 @@
 //! Agent binaries, as operators publish them.
 
+use blobs::{Limits, Refused};
+use domain::{ids::OrgId, platform::Platform, releases, secrets::Secret, signing::SigningKey};
 use spin_sdk::wit_bindgen::StreamReader;
 
 use crate::{
@@ -8,30 +10,126 @@ use crate::{
         releases::{Guest, NewRelease, Upload, UploadError},
         types::{Actor, Arch, Fault, Os, Release},
     },
+    call::Call,
+    configuration, fault, transfers,
 };
+
+const SIGNING_KEY: &str = "signing_private_key_b64";
 
 impl Guest for Component {
     async fn receive(
         _by: Actor,
-        _content: StreamReader<u8>,
-        _max_bytes: u64,
+        content: StreamReader<u8>,
+        max_bytes: u64,
     ) -> Result<Upload, UploadError> {
-        Err(UploadError::Fault(Fault::Unavailable))
+        let limits = Limits { bytes: max_bytes, head_bytes: 0 };
+        let (upload, ()) =
+            transfers::receive(content, limits, |_| Ok::<_, UploadError>(())).await?;
+        Ok(upload.into())
     }
 
-    async fn discard(_by: Actor, _upload: Upload) -> Result<(), Fault> {
-        Err(Fault::Unavailable)
+    async fn discard(_by: Actor, upload: Upload) -> Result<(), Fault> {
+        transfers::discard(&upload.into()).await
     }
 
-    async fn publish(_by: Actor, _release: NewRelease, _upload: Upload) -> Result<Release, Fault> {
-        Err(Fault::Unavailable)
+    async fn publish(by: Actor, release: NewRelease, upload: Upload) -> Result<Release, Fault> {
+        let call = Call::begin().await?;
+        let key = signing_key().await?;
+        let bytes = upload.sha256.parse().map_err(|it| fault::unavailable(&it))?;
+
+        let release =
+            releases::NewRelease::from(release).publish(bytes, upload.size, &key, call.now);
+
+        let (org, user) = (by.org_id.into(), by.user_id.into());
+        let replaced = store::releases::register(call.db, &org, &release, &user).await?;
+        let blobs = transfers::open_store().await?;
+        transfers::settle(&blobs, &upload.into()).await?;
+        if let Some(sha256) = replaced {
+            transfers::release(&blobs, call.db, &sha256).await;
+        }
+        Ok(release.into())
     }
 
-    async fn list_releases(_by: Actor, _limit: u32, _offset: u32) -> Result<Vec<Release>, Fault> {
-        Err(Fault::Unavailable)
+    async fn list_releases(by: Actor, limit: u32, offset: u32) -> Result<Vec<Release>, Fault> {
+        let call = Call::begin().await?;
+        let org = by.org_id.into();
+        let releases = store::releases::list(call.db, &org, limit, offset).await?;
+        Ok(releases.into_iter().map(Release::from).collect())
     }
 
-    async fn withdraw(_by: Actor, _version: String, _os: Os, _arch: Arch) -> Result<bool, Fault> {
-        Err(Fault::Unavailable)
+    async fn withdraw(by: Actor, version: String, os: Os, arch: Arch) -> Result<bool, Fault> {
+        let call = Call::begin().await?;
+        let org = OrgId::from(by.org_id);
+        let platform = Platform { os: os.into(), arch: arch.into() };
+        let withdrawn = store::releases::delete(call.db, &org, &version, platform).await?;
+        if let Some(sha256) = &withdrawn {
+            transfers::release(&transfers::open_store().await?, call.db, sha256).await;
+        }
+        Ok(withdrawn.is_some())
+    }
+}
+
+async fn signing_key() -> Result<SigningKey, Fault> {
+    let text = Secret::new(configuration::required(SIGNING_KEY).await?);
+    SigningKey::from_pkcs8(&text).map_err(|error| {
+        fault::log(&error);
+        fault::misconfigured(SIGNING_KEY)
+    })
+}
+
+impl From<Refused> for UploadError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooLarge => Self::TooLarge,
+            Refused::Empty => Self::Empty,
+            Refused::Store(error) => Self::Fault(fault::unavailable(&error)),
+        }
+    }
+}
+
+impl From<Fault> for UploadError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<blobs::Upload> for Upload {
+    fn from(it: blobs::Upload) -> Self {
+        Self { id: it.id, sha256: it.sha256, size: it.size }
+    }
+}
+
+impl From<Upload> for blobs::Upload {
+    fn from(it: Upload) -> Self {
+        Self { id: it.id, sha256: it.sha256, size: it.size }
+    }
+}
+
+impl From<NewRelease> for releases::NewRelease {
+    fn from(it: NewRelease) -> Self {
+        Self {
+            version: it.version,
+            platform: Platform { os: it.os.into(), arch: it.arch.into() },
+            notes: it.release_notes,
+            mandatory: it.mandatory,
+        }
+    }
+}
+
+impl From<releases::Release> for Release {
+    fn from(it: releases::Release) -> Self {
+        Self {
+            binary_path: it.binary_path(),
+            version: it.version,
+            os: it.platform.os.into(),
+            arch: it.platform.arch.into(),
+            binary_sha256: it.sha256,
+            binary_size: it.size,
+            release_notes: it.notes,
+            mandatory: it.mandatory,
+            signed: it.signed,
+            binary_signature: it.signature,
+            created_at: it.created_at.into(),
+        }
     }
 }

@@ -79,6 +79,11 @@ impl<'a, V: Values> Writer<'a, V> {
         Ok(())
     }
 
+    /// Whether nothing was pushed yet.
+    pub const fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
     /// The beginning of what was pushed.
     pub fn head(&self) -> &[u8] {
         &self.head

@@ -17,10 +17,6 @@ pub enum Role {
 #[error("unknown role")]
 pub struct UnknownRole;
 
-/// A set of permissions; bit n stands for row n of [`TABLE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Permissions(u64);
-
 /// Each permission with the least role that has it, in the order of the contract.
 pub const TABLE: [(&str, Role); 37] = [
     ("tests:library:read", Role::Explorer),
@@ -82,20 +78,10 @@ impl Role {
         claim.and_then(|it| it.parse().ok()).unwrap_or(Self::Explorer)
     }
 
-    pub fn permissions(self) -> Permissions {
-        let granted = TABLE.iter().enumerate().filter(|(_, (_, least))| *least <= self);
-        Permissions(granted.fold(0, |bits, (row, _)| bits | 1 << row))
-    }
-}
-
-impl Permissions {
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let held = TABLE.iter().enumerate().filter(move |(row, _)| self.0 >> row & 1 == 1);
-        held.map(|(_, (name, _))| *name)
+    /// Each with its row in [`TABLE`].
+    pub fn permissions(self) -> impl Iterator<Item = (usize, &'static str)> {
+        let rows = TABLE.iter().enumerate().filter(move |(_, (_, least))| *least <= self);
+        rows.map(|(row, (name, _))| (row, *name))
     }
 }
 
@@ -105,7 +91,7 @@ mod tests {
 
     #[track_caller]
     fn check(role: Role, count: usize) {
-        assert_eq!(role.permissions().names().count(), count);
+        assert_eq!(role.permissions().count(), count);
     }
 
     #[test]
@@ -116,9 +102,20 @@ mod tests {
         check(Role::Explorer, 4);
     }
 
+    /// The contract's enumeration is taken over row by row.
+    #[test]
+    fn the_table_is_in_the_order_of_the_contract() {
+        let contract = include_str!("../../../wit/identity.wit");
+        let flags = contract.split("enum permission {").nth(1).unwrap();
+        let flags = flags.split('}').next().unwrap().split(',').map(str::trim);
+        let flags: Vec<_> = flags.filter(|it| !it.is_empty()).collect();
+        let table: Vec<_> = TABLE.iter().map(|(name, _)| name.replace(':', "-")).collect();
+        assert_eq!(flags, table);
+    }
+
     #[test]
     fn an_explorer_only_reads() {
-        let names: Vec<_> = Role::Explorer.permissions().names().collect();
+        let names: Vec<_> = Role::Explorer.permissions().map(|(_, name)| name).collect();
         assert_eq!(
             names,
             [
@@ -132,9 +129,9 @@ mod tests {
 
     #[test]
     fn an_analyst_also_reads_and_annotates_tasks_and_reads_risk() {
-        let explorer = Role::Explorer.permissions();
-        let names: Vec<_> =
-            Permissions(Role::Analyst.permissions().0 & !explorer.0).names().collect();
+        let explorer: Vec<_> = Role::Explorer.permissions().collect();
+        let more = Role::Analyst.permissions().filter(|it| !explorer.contains(it));
+        let names: Vec<_> = more.map(|(_, name)| name).collect();
         assert_eq!(names, ["analytics:risk:read", "endpoints:tasks:read", "endpoints:tasks:notes"]);
     }
 
