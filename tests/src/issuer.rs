@@ -86,7 +86,7 @@ impl Drop for Issuer {
 
 /// One request per connection. Whoever hangs up is gone: nothing here can fail a test.
 async fn answer(mut connection: TcpStream, conduct: Conduct, requests: Arc<AtomicUsize>) {
-    let mut head = Vec::new();
+    let mut head: Vec<u8> = Vec::new();
     while !head.windows(4).any(|it| it == b"\r\n\r\n") {
         let mut chunk = [0; 1024];
         match connection.read(&mut chunk).await {

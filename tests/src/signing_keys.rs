@@ -9,6 +9,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use ed25519_dalek::Signer as _;
+use rsa::sha2::Sha256;
 use rsa::{
     RsaPrivateKey,
     pkcs8::{EncodePublicKey as _, LineEnding},
@@ -16,7 +17,6 @@ use rsa::{
     traits::PublicKeyParts as _,
 };
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 #[derive(Clone)]
 pub enum SigningKey {
