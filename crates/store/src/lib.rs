@@ -15,6 +15,8 @@ pub mod migrations;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
 pub mod presence;
+#[cfg(test)]
+mod races;
 pub mod rate_limits;
 pub mod releases;
 mod row;

@@ -17,6 +17,8 @@ use crate::{
     tasks::{Task, decode, task_columns},
 };
 
+#[cfg(test)]
+mod life;
 pub mod reports;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
