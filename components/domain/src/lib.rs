@@ -18,6 +18,7 @@ mod fault;
 mod identity;
 mod issuer;
 mod presence;
+mod readiness;
 mod releases;
 mod sealing;
 mod task;

@@ -36,6 +36,7 @@ fn routes() -> Routes {
         .get("/api/agent/config", routes::config::show)
         .get("/api/agent/download", routes::download::fetch)
         .get("/api/health", routes::health::show)
+        .get("/api/health/ready", routes::readiness::show)
         .get("/api/capabilities", routes::capabilities::show)
         .otherwise(elsewhere)
 }

@@ -5,3 +5,4 @@ pub(crate) mod config;
 pub(crate) mod download;
 pub(crate) mod enroll;
 pub(crate) mod health;
+pub(crate) mod readiness;

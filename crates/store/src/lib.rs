@@ -18,6 +18,7 @@ pub mod presence;
 #[cfg(test)]
 mod races;
 pub mod rate_limits;
+pub mod readiness;
 pub mod releases;
 mod row;
 pub mod task_queue;
