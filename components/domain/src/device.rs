@@ -81,13 +81,15 @@ pub(crate) async fn perform<T>(
             return Ok(done);
         }
         let known = store::devices::find_credentials(call.db, &presented.agent).await?;
-        let Some(known) = known.filter(|_| fresh) else {
-            return Err(turn_away(call, device).await?);
-        };
-        match known.credentials.standing(&presented.key, call.now) {
-            Standing::Rejected => return Err(turn_away(call, device).await?),
-            Standing::Promotable => promote(call, &presented).await?,
-            Standing::Accepted => refuse_over_budget(call, window, &known)?,
+        let standing = |it: &Known| it.credentials.standing(&presented.key, call.now);
+        match &known {
+            Some(it) if fresh && standing(it) == Standing::Promotable => {
+                promote(call, &presented).await?;
+            }
+            Some(it) if fresh && standing(it) == Standing::Accepted => {
+                refuse_over_budget(call, window, it)?;
+            }
+            _ => return Err(turn_away(call, device, known.as_ref()).await?),
         }
     }
     Err(TurnedAway::Unavailable)
@@ -112,13 +114,16 @@ fn refuse_over_budget(call: &Call, window: Window, known: &Known) -> Result<(), 
 
 /// Counts a request of nobody we know, by its address, and notes on an agent that exists that it is
 /// being turned away (D-64).
-async fn turn_away(call: &Call, device: &Device) -> Result<TurnedAway, store::Error> {
-    let agent = AgentId(device.agent_id.clone());
-    let known = store::devices::find_credentials(call.db, &agent).await?;
-    let name = if known.is_some() { agent.as_str() } else { "none" };
+async fn turn_away(
+    call: &Call,
+    device: &Device,
+    known: Option<&Known>,
+) -> Result<TurnedAway, store::Error> {
+    let name = if known.is_some() { &device.agent_id } else { "none" };
     let key = ["device", &device.address, name].join(":");
     let counted = store::rate_limits::count(call.db, &key, DEVICE, call.now).await?;
     if known.is_some_and(|it| it.rejected_since.is_none()) {
+        let agent = AgentId(device.agent_id.clone());
         store::devices::record_rejection(call.db, &agent, call.now).await?;
     }
     let budget = counted.budget.into();

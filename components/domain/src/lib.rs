@@ -29,7 +29,8 @@ mod transfers;
 mod types;
 mod values;
 
-#[expect(unsafe_code, unreachable_pub, clippy::pedantic, reason = "generated")]
+#[expect(unsafe_code, clippy::pedantic, reason = "generated")]
+#[cfg_attr(target_arch = "wasm32", expect(unreachable_pub, reason = "generated for components"))]
 mod bindings {
     spin_sdk::wit_bindgen::generate!({
         path: "../../wit",

@@ -89,3 +89,52 @@ impl<'a> Payload<'a> {
         json().map_err(|error| fault::unavailable(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        platform::{Arch, Os, Platform},
+        time::Timestamp,
+    };
+
+    use super::*;
+    use crate::bindings::exports::myrmidon::domain::types::Json;
+
+    #[test]
+    fn a_test_is_told_in_the_documented_order() {
+        let request = NewTest {
+            agent_ids: Vec::new(),
+            test_uuid: "3d7c".to_owned(),
+            test_name: "LSASS \"read\"".to_owned(),
+            binary_name: "other.exe".to_owned(),
+            execution_timeout: 120,
+            arguments: vec!["-v".to_owned()],
+            priority: 5,
+            metadata: Json { text: r#"{"category":"x","score":7.50}"#.to_owned() },
+            target_index: None,
+            max_retries: 2,
+        };
+        let build = Build {
+            platform: Platform { os: Os::Windows, arch: Arch::Amd64 },
+            filename: "3d7c.exe".to_owned(),
+            sha256: "ab".repeat(32),
+            size: 7_340_032,
+            signed: false,
+            built_at: Timestamp(0),
+        };
+        let expected = format!(
+            r#"{{"test_uuid":"3d7c","test_name":"LSASS \"read\"","binary_name":"3d7c.exe","binary_sha256":"{}","binary_size":7340032,"execution_timeout":120,"arguments":["-v"],"metadata":{{"category":"x","score":7.50}}}}"#,
+            "ab".repeat(32)
+        );
+        assert_eq!(Payload::test(&request, &build).to_json().unwrap(), expected);
+    }
+
+    #[test]
+    fn an_update_has_no_command_and_an_uninstall_may_have_an_empty_one() {
+        let update = Payload::empty(600).to_json().unwrap();
+        assert!(update.starts_with(r#"{"test_uuid":"","test_name":"","binary_name":"","binary_sha256":"","binary_size":0,"execution_timeout":600,"arguments":[],"metadata":{"category":"","#));
+        assert!(update.ends_with(r#""score":null,"integrations":[]}}"#));
+        let uninstall = Payload::command("", 300).to_json().unwrap();
+        assert!(uninstall.ends_with(r#","command":""}"#));
+    }
+}

@@ -68,14 +68,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(candidates: &[Candidate], expected: Option<Refusal>) {
-        assert_eq!(refusal(candidates.to_vec(), Some(LINUX)), expected);
+    fn check<const N: usize>(candidates: [Candidate; N], expected: Option<&Refusal>) {
+        assert_eq!(refusal(candidates.to_vec(), Some(LINUX)).as_ref(), expected);
     }
 
     #[test]
     fn active_and_disabled_agents_of_the_platform_are_eligible() {
         check(
-            &[
+            [
                 candidate("a", Some((AgentStatus::Active, LINUX))),
                 candidate("b", Some((AgentStatus::Disabled, LINUX))),
             ],
@@ -88,11 +88,11 @@ mod tests {
         let gone = candidate("gone", Some((AgentStatus::Uninstalled, MAC)));
         let mac = candidate("mac", Some((AgentStatus::Active, MAC)));
         let wrong = Refusal::WrongPlatform(vec![("mac".into(), MAC)]);
-        check(&[mac.clone()], Some(wrong));
+        check([mac.clone()], Some(&wrong));
         let ineligible = Refusal::Ineligible(vec![("gone".into(), AgentStatus::Uninstalled)]);
-        check(&[mac.clone(), gone.clone()], Some(ineligible));
+        check([mac.clone(), gone.clone()], Some(&ineligible));
         let unknown = Refusal::Unknown(vec!["x".into(), "y".into()]);
-        check(&[candidate("x", None), mac, gone, candidate("y", None)], Some(unknown));
+        check([candidate("x", None), mac, gone, candidate("y", None)], Some(&unknown));
     }
 
     #[test]
