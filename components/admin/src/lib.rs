@@ -27,16 +27,33 @@ mod bindings {
     });
 }
 
-static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
+static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
+
+fn routes() -> Routes {
     let routes = Routes::default();
     let routes = routes::tokens::add(routes);
     let routes = routes::agents::add(routes);
     let routes = routes::tasks::add(routes);
     let routes = routes::versions::add(routes);
     routes::builds::add(routes)
-});
+}
 
 #[http_service]
 async fn handle(received: Received) -> Result<Sent, ErrorCode> {
     edge::serve(&ROUTES, received).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_demands_a_person() {
+        let ours = ["/api/agent/admin/", "/api/tests/"];
+        assert!(
+            routes()
+                .table()
+                .all(|it| it.closed && ours.iter().any(|below| it.pattern.starts_with(below)))
+        );
+    }
 }

@@ -52,3 +52,13 @@ fn elsewhere(request: &Request) -> Option<Response> {
 async fn handle(received: Received) -> Result<Sent, ErrorCode> {
     edge::serve(&ROUTES, received).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_demands_a_device() {
+        assert!(routes().table().all(|it| it.closed && it.pattern.starts_with("/api/agent/")));
+    }
+}

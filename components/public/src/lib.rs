@@ -49,3 +49,23 @@ fn elsewhere(request: &Request) -> Option<Response> {
 async fn handle(received: Received) -> Result<Sent, ErrorCode> {
     edge::serve(&ROUTES, received).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Routes that serve strangers. This list may only shrink.
+    const OPEN: &[&str] = &[
+        "/api/agent/enroll",
+        "/api/agent/config",
+        "/api/agent/download",
+        "/api/health",
+        "/api/health/ready",
+        "/api/capabilities",
+    ];
+
+    #[test]
+    fn strangers_are_served_nothing_else() {
+        assert!(routes().table().all(|it| it.closed || OPEN.contains(&it.pattern)));
+    }
+}

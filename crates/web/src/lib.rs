@@ -33,7 +33,7 @@ pub use crate::{
     query::{Page, Query},
     request::Request,
     response::{Body, Response},
-    routes::{Caller, Routes},
+    routes::{Caller, Routes, Row},
 };
 
 /// What a handler returns.

@@ -26,7 +26,17 @@ pub struct Routes {
 struct Route {
     method: Method,
     pattern: Pattern,
+    closed: bool,
     handler: Boxed,
+}
+
+/// A row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    pub method: &'a Method,
+    pub pattern: &'static str,
+    /// Whether the handler demands a proven caller.
+    pub closed: bool,
 }
 
 impl Routes {
@@ -62,23 +72,28 @@ impl Routes {
         self
     }
 
-    fn on<A: 'static>(
-        mut self,
-        method: Method,
-        pattern: &'static str,
-        handler: impl Handler<A>,
-    ) -> Self {
+    fn on<A, H>(mut self, method: Method, pattern: &'static str, handler: H) -> Self
+    where
+        A: 'static,
+        H: Handler<A>,
+    {
+        let pattern = Pattern::new(pattern);
         self.routes.push(Route {
             method,
-            pattern: Pattern::new(pattern),
+            pattern,
+            closed: H::CLOSED,
             handler: handler::boxed(handler),
         });
         self
     }
 
     /// Every route, for tests and descriptions.
-    pub fn table(&self) -> impl Iterator<Item = (&Method, &'static str)> {
-        self.routes.iter().map(|it| (&it.method, it.pattern.text))
+    pub fn table(&self) -> impl Iterator<Item = Row<'_>> {
+        self.routes.iter().map(|it| Row {
+            method: &it.method,
+            pattern: it.pattern.text,
+            closed: it.closed,
+        })
     }
 
     /// The answer to a request, whatever becomes of it. A 5xx is logged here, once.
@@ -237,6 +252,14 @@ mod tests {
         let methods =
             response.header(&HeaderName::from_static("access-control-allow-methods")).unwrap();
         assert_eq!(methods, "GET,HEAD,PUT,PATCH,POST,DELETE");
+    }
+
+    #[test]
+    fn the_table_tells_which_routes_are_closed() {
+        let routes = Routes::default().get("/open", plain).patch("/closed", closed);
+        let shown: Vec<_> =
+            routes.table().map(|it| (it.method.as_str(), it.pattern, it.closed)).collect();
+        assert_eq!(shown, [("GET", "/open", false), ("PATCH", "/closed", true)]);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(super) type Boxed = Box<dyn Fn(Request) -> LocalBoxFuture<'static, Answer> +
 
 /// An async function that a route can name; `A` are its arguments before the request.
 pub trait Handler<A>: Copy + Send + Sync + 'static {
+    /// Whether it runs for nobody but a proven caller.
+    const CLOSED: bool;
+
     fn call(self, request: Request) -> LocalBoxFuture<'static, Answer>;
 }
 
@@ -30,6 +33,8 @@ where
     F: Fn(Request) -> R + Copy + Send + Sync + 'static,
     R: Future<Output = Answer> + 'static,
 {
+    const CLOSED: bool = false;
+
     fn call(self, request: Request) -> LocalBoxFuture<'static, Answer> {
         Box::pin(self(request))
     }
@@ -41,6 +46,8 @@ where
     C: Caller,
     R: Future<Output = Answer> + 'static,
 {
+    const CLOSED: bool = true;
+
     fn call(self, request: Request) -> LocalBoxFuture<'static, Answer> {
         Box::pin(async move {
             let caller = C::prove(&request).await?;
