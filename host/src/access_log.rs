@@ -98,3 +98,50 @@ fn write(mut line: String) {
     line.push('\n');
     drop(io::stderr().lock().write_all(line.as_bytes()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line<'static> {
+        Line {
+            method: &Method::GET,
+            path: "/a\n\"b",
+            client: ([192, 0, 2, 7], 4711).into(),
+            component: None,
+            status: StatusCode::NOT_FOUND,
+            duration: Duration::from_micros(1234),
+            request_id: None,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_json_object() {
+        assert_eq!(
+            line().json(),
+            r#"{"client":"192.0.2.7:4711","duration_ms":1.234,"level":"info","message":"request","method":"GET","path":"/a\n\"b","status":404}"#
+        );
+    }
+
+    #[test]
+    fn a_failure_is_an_error_and_says_why() {
+        let line = Line {
+            component: Some("guest"),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            request_id: Some("r-1"),
+            failure: Some("guest timed out"),
+            ..line()
+        };
+        let line: serde_json::Value = serde_json::from_str(&line.json()).unwrap();
+        assert_eq!(line["level"], "error");
+        assert_eq!(line["component"], "guest");
+        assert_eq!(line["request_id"], "r-1");
+        assert_eq!(line["error"], "guest timed out");
+    }
+
+    #[test]
+    fn a_text_line_cannot_be_broken_by_a_path() {
+        assert_eq!(line().text(), r#"192.0.2.7:4711 GET "/a\n\"b" 404 1.23 ms -"#);
+    }
+}

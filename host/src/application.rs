@@ -103,7 +103,7 @@ impl Running {
         let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let answer = match component {
             Some(id) => self.answer(&Route::to_component(id), request, client, None).await,
-            None => match self.router.find(&request.uri().path().to_owned()) {
+            None => match self.router.find(request.uri().path()) {
                 Some(found) => self.answer(found.route, request, client, None).await,
                 None => plain(StatusCode::NOT_FOUND),
             },

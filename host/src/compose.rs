@@ -6,7 +6,10 @@
 //! provides an interface that denies everything. So a grant that is not lent is
 //! not reachable, whoever holds a handle.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
 
 use wac_graph::{
     CompositionGraph, EncodeOptions, NodeId,
@@ -114,7 +117,7 @@ impl Composition {
             });
         };
         let imported = types[main.world].imports[import];
-        SubtypeChecker::new(&mut Default::default())
+        SubtypeChecker::new(&mut HashSet::default())
             .is_subtype(*exported, types, imported, types)
             .map_err(|e| Error::Type {
                 dependency: dependency.name.to_string(),

@@ -78,10 +78,10 @@ fn rename_section(section: &[u8], inherit: &Inherit) -> wasmparser::Result<Vec<u
 fn push_sized(to: &mut Vec<u8>, bytes: &[u8]) {
     let mut left = bytes.len();
     while left > 0x7f {
-        to.push((left & 0x7f) as u8 | 0x80);
+        to.push(left.to_le_bytes()[0] | 0x80);
         left >>= 7;
     }
-    to.push((left & 0x7f) as u8);
+    to.push(left.to_le_bytes()[0]);
     to.extend_from_slice(bytes);
 }
 

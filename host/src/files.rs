@@ -61,9 +61,12 @@ fn copy(base: &Path, patterns: &[&str], excluded: &[String], to: &Path) -> io::R
     }
     crate::cache::create_private(to)?;
     // A directory stands for all that is in it.
-    let whole = |it: &&str| match base.join(it).is_dir() {
-        true => format!("{}/**", it.trim_end_matches('/')),
-        false => (*it).to_owned(),
+    let whole = |it: &&str| {
+        if base.join(it).is_dir() {
+            format!("{}/**", it.trim_end_matches('/'))
+        } else {
+            (*it).to_owned()
+        }
     };
     let patterns: Vec<String> = patterns.iter().map(whole).collect();
     for path in walk(base, &patterns)? {

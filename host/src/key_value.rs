@@ -1,4 +1,4 @@
-//! `spin:key-value@3.0.0` in one SQLite file, in Spin's own table.
+//! `spin:key-value@3.0.0` in one `SQLite` file, in Spin's own table.
 //!
 //! One connection for all, no journal pragma, no cache: a store for blobs, not
 //! for counters. A value is written to disk before `set` returns.

@@ -34,7 +34,7 @@ use crate::{
 pub(crate) fn load(path: &Path, options: Options) -> Result<Application, LoadError> {
     let manifest = Manifest::load(path)?;
     let faults = Faults::default();
-    let loaded = Loader::new(&manifest, &options, &faults).and_then(|it| it.load());
+    let loaded = Loader::new(&manifest, &options, &faults).and_then(Loader::load);
     let router = Router::new(&manifest.triggers);
     match (loaded, router) {
         (Some(parts), Ok(router)) if faults.is_empty() => {
@@ -61,7 +61,7 @@ fn start(manifest: Manifest, options: Options, router: Router, parts: Vec<Part>)
         };
         let handlers = parts.into_iter().map(handler).collect();
         let in_flight = Arc::new(Semaphore::new(options.max_in_flight));
-        Running { handlers, in_flight, log, router, manifest, options }
+        Running { manifest, options, router, handlers, in_flight, log }
     }))
 }
 

@@ -17,8 +17,8 @@ use crate::state::Granted;
 
 /// Bounds for a guest that sets none.
 const CONNECT: Duration = Duration::from_secs(10);
-const FIRST_BYTE: Duration = Duration::from_secs(60);
-const BETWEEN_BYTES: Duration = Duration::from_secs(60);
+const FIRST_BYTE: Duration = Duration::from_mins(1);
+const BETWEEN_BYTES: Duration = Duration::from_mins(1);
 
 pub(crate) struct Hooks(pub(crate) Arc<Granted>);
 

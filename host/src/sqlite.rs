@@ -1,4 +1,4 @@
-//! `spin:sqlite@3.1.0`: a guest's connections to SQLite files.
+//! `spin:sqlite@3.1.0`: a guest's connections to `SQLite` files.
 //!
 //! A guest's connection is one connection of ours for all of its life, so
 //! transactions, `changes` and `last_insert_rowid` mean what they say; what it
@@ -24,7 +24,7 @@ use crate::{
     state::Instance,
 };
 
-/// As Spin: SQLite's busy timeout.
+/// As Spin: `SQLite`'s busy timeout.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]

@@ -1,6 +1,8 @@
 //! The host as its users see it: manifests in, answers out. The guests are real
 //! components, built on the way.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a failure may end it")]
+
 #[path = "host/support.rs"]
 mod support;
 
@@ -18,3 +20,5 @@ mod outbound;
 mod requests;
 #[path = "host/server.rs"]
 mod server;
+#[path = "host/start.rs"]
+mod start;

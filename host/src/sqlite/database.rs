@@ -30,7 +30,7 @@ pub(crate) struct Database {
     idle: Mutex<Vec<Clean>>,
     open: AtomicUsize,
     /// Held while a statement writes, so that writers wait in line, and without
-    /// a thread, instead of asking SQLite again and again.
+    /// a thread, instead of asking `SQLite` again and again.
     pub(super) writer: tokio::sync::Mutex<()>,
 }
 

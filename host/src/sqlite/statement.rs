@@ -97,7 +97,7 @@ fn step(
     if !may_write && !statement.readonly() {
         return Err(Stopped::Writes);
     }
-    outcome.columns = statement.column_names().into_iter().map(str::to_owned).collect();
+    outcome.columns = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(bind)))?;
     let mut bytes = 0;
     while let Some(row) = rows.next()? {

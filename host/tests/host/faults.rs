@@ -129,7 +129,7 @@ fn a_module_is_not_a_component() {
 
 #[test]
 fn a_manifest_that_is_not_there_is_said() {
-    let error = host::Application::load("/nowhere/spin.toml".as_ref(), Default::default());
+    let error = host::Application::load("/nowhere/spin.toml".as_ref(), host::Options::default());
     let text = error.err().map(|it| it.to_string()).unwrap_or_default();
     assert!(text.contains("manifest: cannot read /nowhere/spin.toml: No such file"), "{text}");
 }

@@ -1,5 +1,6 @@
 //! A component that asks its dependency what it may do.
 
+#[expect(clippy::same_length_and_capacity, reason = "generated")]
 mod bindings {
     spin_sdk::wit_bindgen::generate!({
         path: "../wit",
