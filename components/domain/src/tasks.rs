@@ -23,6 +23,7 @@ use crate::{
         types::{Actor, Fault, Task},
     },
     call::Call,
+    transfers,
 };
 
 impl Guest for Component {
@@ -33,6 +34,10 @@ impl Guest for Component {
         let Some(build) = build else {
             return Err(CreateError::UnknownBuild(request.test_uuid));
         };
+        let blobs = transfers::open_store().await?;
+        if transfers::find(&blobs, &build.sha256, build.size).await?.is_none() {
+            return Err(CreateError::MissingBinary(build.filename));
+        }
         let payload = Payload::test(&request, &build).to_json()?;
         let order = Order {
             kind: TaskType::ExecuteTest,

@@ -69,7 +69,7 @@ mod tests {
 
     #[track_caller]
     fn check<const N: usize>(candidates: [Candidate; N], expected: Option<&Refusal>) {
-        assert_eq!(refusal(candidates.to_vec(), Some(LINUX)).as_ref(), expected);
+        assert_eq!(refusal(candidates.into(), Some(LINUX)).as_ref(), expected);
     }
 
     #[test]
