@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub use disk::{Disk, Identity};
 pub use heartbeat::{Gap, Heard};
-pub use link::{Moment, Verdict};
+pub use link::{Moment, Verdict, When};
 pub use results::Submitted;
 pub use tasks::{Job, Outcome, Work};
 pub use update::{Update, UpdateError, precedes};

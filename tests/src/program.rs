@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -27,7 +28,11 @@ pub struct Installation {
 pub struct Program {
     process: Child,
     admin_token: String,
+    log: Log,
 }
+
+/// What it wrote to standard error so far.
+type Log = Arc<Mutex<String>>;
 
 impl Installation {
     /// With the application's manifest, and an address that stays over restarts.
@@ -76,11 +81,13 @@ impl Installation {
             .spawn()
             .context("target/release/myrmidon does not start: cargo build --release -p cli")?;
         let stderr = process.stderr.take().context("standard error is piped")?;
-        let errors = tokio::spawn(collect(stderr));
+        let log = Log::default();
+        let logging = tokio::spawn(collect(stderr, log.clone()));
         let Some(admin_token) = printed_token(&mut process).await? else {
-            bail!("it printed no token: {}", errors.await?);
+            logging.await?;
+            bail!("it printed no token: {}", read(&log));
         };
-        Ok(Program { process, admin_token })
+        Ok(Program { process, admin_token, log })
     }
 }
 
@@ -90,8 +97,21 @@ impl Program {
         &self.admin_token
     }
 
-    pub fn id(&self) -> u32 {
-        self.process.id().unwrap_or_default()
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        read(&self.log)
+    }
+
+    /// Waits until it has written this to standard error.
+    pub async fn logged(&self, text: &str) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.log().contains(text) {
+            if Instant::now() > deadline {
+                bail!("no {text:?} in {}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
     }
 
     /// SIGKILL: nothing is finished, nothing is said.
@@ -154,12 +174,15 @@ async fn printed_token(process: &mut Child) -> Result<Option<String>> {
     bail!("no greeting")
 }
 
-async fn collect(stream: impl AsyncRead + Unpin) -> String {
+async fn collect(stream: impl AsyncRead + Unpin, log: Log) {
     let mut lines = BufReader::new(stream).lines();
-    let mut text = String::new();
     while let Ok(Some(line)) = lines.next_line().await {
-        text.push_str(&line);
-        text.push('\n');
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push_str(&line);
+        log.push('\n');
     }
-    text
+}
+
+fn read(log: &Log) -> String {
+    log.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

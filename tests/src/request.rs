@@ -117,7 +117,6 @@ impl<'a> Request<'a> {
 impl Answer {
     /// Panics, with the body, unless the status is this one.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         self
