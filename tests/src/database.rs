@@ -81,6 +81,10 @@ impl Database {
                           polled_at = polled_at - ?2
                     WHERE id = ?1";
         assert_eq!(self.execute(sql, (id, millis(by))), 1, "no agent {id}");
+        // Its history took the move for a heartbeat.
+        let sql = "DELETE FROM heartbeat_history WHERE agent_id = ?1
+                      AND recorded_at = (SELECT last_heartbeat_at FROM agents WHERE id = ?1)";
+        self.execute(sql, [id]);
     }
 
     /// Lets every budget's window end.
