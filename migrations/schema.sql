@@ -240,7 +240,7 @@ BEGIN
          assigned_at = new.polled_at,
          -- Offering it again does not buy it time.
          overdue_at = coalesce(overdue_at, new.polled_at + (execution_timeout_seconds + 120) * 1000)
-   WHERE id = new.offered_task_id;
+   WHERE id = new.offered_task_id AND status IN ('pending', 'assigned');
 END;
 
 -- Reporting is one statement, too: it judges the agent's budget, this counts the request.

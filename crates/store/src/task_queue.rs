@@ -204,6 +204,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_task_that_ended_is_not_revived_by_an_old_offer() {
+        let db = fleet().await;
+        task(&db, "t1", "pending").await;
+        poll(&db, NOW).await;
+        crate::tasks::record_cancellation(&db, &"org".into(), &"t1".into()).await.unwrap();
+        update_agent(&db, "polled_at", NOW).await;
+        let status = text(&db, "SELECT status FROM tasks").await;
+        assert_eq!(status.as_deref(), Some("expired"));
+    }
+
+    #[tokio::test]
     async fn polling_scans_nothing_and_reads_the_queue_in_order() {
         plan(async |db| {
             drop(claim(db, &device("key"), NOW).await);
