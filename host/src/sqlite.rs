@@ -6,6 +6,7 @@
 //! is given out: rows that nobody reads block nobody.
 
 mod database;
+mod pace;
 mod statement;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +21,6 @@ use crate::{
     bindings::spin::sqlite::sqlite::{
         Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult, Value,
     },
-    blocking,
     state::Instance,
 };
 
@@ -41,7 +41,7 @@ impl Connection {
             let mut ran = self.run(sql, parameters, false);
             if matches!(ran, Ran::Writes) {
                 let _turn = self.0.database.writer.lock().await;
-                ran = blocking::run(|| self.run(sql, parameters, true));
+                ran = self.run(sql, parameters, true);
             }
             match ran {
                 Ran::Done(outcome) => return outcome,
@@ -55,7 +55,8 @@ impl Connection {
     }
 
     fn run(&self, sql: &str, parameters: &[Value], may_write: bool) -> Ran {
-        self.0.with(|it| statement::run(it, sql, parameters, may_write))
+        let work = || self.0.with(|it| statement::run(it, sql, parameters, may_write));
+        self.0.database.pace.run((sql, may_write), work)
     }
 
     fn last_insert_rowid(&self) -> i64 {

@@ -18,6 +18,7 @@ use rusqlite::{
     hooks::{AuthAction, AuthContext, Authorization},
 };
 
+use super::pace::Pace;
 use crate::bindings::spin::sqlite::sqlite::Error;
 
 const MAX_IDLE: usize = 16;
@@ -32,6 +33,7 @@ pub(crate) struct Database {
     /// Held while a statement writes, so that writers wait in line, and without
     /// a thread, instead of asking `SQLite` again and again.
     pub(super) writer: tokio::sync::Mutex<()>,
+    pub(super) pace: Pace,
 }
 
 struct Clean {
@@ -47,8 +49,13 @@ pub(super) struct Lease {
 
 impl Database {
     pub(crate) fn new(path: PathBuf) -> Self {
-        let (idle, open) = (Mutex::default(), AtomicUsize::new(0));
-        Self { path, idle, open, writer: tokio::sync::Mutex::default() }
+        Self {
+            path,
+            idle: Mutex::default(),
+            open: AtomicUsize::new(0),
+            writer: tokio::sync::Mutex::default(),
+            pace: Pace::default(),
+        }
     }
 
     /// Makes the file, so that a fault shows at load.

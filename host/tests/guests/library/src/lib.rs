@@ -1,6 +1,11 @@
 //! A dependency that tries what it may do.
 
-#![expect(unsafe_code, unreachable_pub, reason = "generated: the export of a component")]
+#![expect(
+    unsafe_code,
+    unreachable_pub,
+    clippy::same_length_and_capacity,
+    reason = "generated: the export of a component"
+)]
 
 mod bindings {
     spin_sdk::wit_bindgen::generate!({
@@ -23,6 +28,11 @@ impl Guest for Library {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "it is what the test asks about")]
+fn environment() -> Result<String, String> {
+    std::env::var("GREETING").map_err(|e| e.to_string())
+}
+
 async fn attempt(grant: &str) -> Result<String, String> {
     match grant {
         "sqlite" => {
@@ -34,7 +44,7 @@ async fn attempt(grant: &str) -> Result<String, String> {
             opened.map(|_| "open".into()).map_err(|e| e.to_string())
         }
         "variable" => spin_sdk::variables::get("greeting").await.map_err(|e| e.to_string()),
-        "environment" => std::env::var("GREETING").map_err(|e| e.to_string()),
+        "environment" => environment(),
         "file" => std::fs::read_to_string("/data/greeting").map_err(|e| e.to_string()),
         url => {
             let response = spin_sdk::http::get(url).await.map_err(|e| format!("{e:?}"))?;
