@@ -22,10 +22,14 @@ pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
     pub(crate) duration: Duration,
+    /// Of the server, whose processor time is counted.
+    pub(crate) process: u32,
 }
 
 pub(crate) struct Measured {
     pub(crate) per_second: f64,
+    /// Microseconds of processor time that the server spent on each.
+    pub(crate) processor: f64,
     /// Microseconds.
     pub(crate) latencies: Histogram<u64>,
 }
@@ -70,6 +74,7 @@ impl Load {
         duration: Duration,
     ) -> Result<Measured> {
         let next = AtomicUsize::new(0);
+        let watch = Stopwatch::start(self.process)?;
         let started = Instant::now();
         let connections = (0..self.connections).map(|_| async {
             let mut connection = Connection::open(self.address).await?;
@@ -86,16 +91,39 @@ impl Load {
         for each in futures::future::try_join_all(connections).await? {
             latencies.add(&each).context("histograms of one shape add up")?;
         }
-        Ok(Measured::new(latencies, started.elapsed()))
+        watch.stop(latencies)
     }
 }
 
-impl Measured {
-    pub(crate) fn new(latencies: Histogram<u64>, elapsed: Duration) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
-        let per_second = latencies.len() as f64 / elapsed.as_secs_f64();
-        Self { per_second, latencies }
+/// Measures from its start: time, and the server's processor time.
+pub(crate) struct Stopwatch {
+    started: Instant,
+    process: u32,
+    ticks: u64,
+}
+
+impl Stopwatch {
+    pub(crate) fn start(process: u32) -> Result<Self> {
+        Ok(Self { started: Instant::now(), process, ticks: processor_ticks(process)? })
     }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
+    pub(crate) fn stop(self, latencies: Histogram<u64>) -> Result<Measured> {
+        const MICROS_PER_TICK: f64 = 10_000.0;
+        let requests = latencies.len() as f64;
+        let per_second = requests / self.started.elapsed().as_secs_f64();
+        let ticks = processor_ticks(self.process)? - self.ticks;
+        let processor = ticks as f64 * MICROS_PER_TICK / requests;
+        Ok(Measured { per_second, processor, latencies })
+    }
+}
+
+/// User and system time of a process, in the kernel's hundredths of a second.
+fn processor_ticks(process: u32) -> Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let after_name = stat.rsplit_once(')').context("a stat line names its program")?.1;
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.map(|it| Ok(it.parse::<u64>()?)).sum()
 }
 
 pub(crate) fn histogram() -> Result<Histogram<u64>> {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Expected, Measured,
-    client::{self, Connection, Load, histogram, micros, request},
+    client::{self, Connection, Load, Stopwatch, histogram, micros, request},
     server::Server,
 };
 
@@ -46,7 +46,7 @@ impl Fleet {
         }
         let agents = Mutex::new(Vec::with_capacity(count));
         let next = AtomicUsize::new(0);
-        let started = Instant::now();
+        let watch = Stopwatch::start(load.process)?;
         let connections = (0..load.connections).map(|_| async {
             let mut connection = Connection::open(load.address).await?;
             let mut latencies = histogram()?;
@@ -70,7 +70,7 @@ impl Fleet {
         for each in futures::future::try_join_all(connections).await? {
             latencies.add(&each).context("histograms of one shape add up")?;
         }
-        let measured = Measured::new(latencies, started.elapsed());
+        let measured = watch.stop(latencies)?;
         let agents = agents.into_inner().map_err(|_| anyhow::anyhow!("a connection failed"))?;
         Ok((Self { agents }, measured))
     }
@@ -89,7 +89,7 @@ impl Fleet {
     pub(crate) async fn command_cycles(&self, server: &Server, load: &Load) -> Result<Measured> {
         self.order_commands(server).await?;
         let next = AtomicUsize::new(0);
-        let started = Instant::now();
+        let watch = Stopwatch::start(load.process)?;
         let connections = (0..load.connections).map(|_| async {
             let mut connection = Connection::open(load.address).await?;
             let mut latencies = histogram()?;
@@ -104,7 +104,7 @@ impl Fleet {
         for each in futures::future::try_join_all(connections).await? {
             latencies.add(&each).context("histograms of one shape add up")?;
         }
-        Ok(Measured::new(latencies, started.elapsed()))
+        watch.stop(latencies)
     }
 
     async fn order_commands(&self, server: &Server) -> Result<()> {

@@ -46,6 +46,7 @@ async fn main() -> Result<()> {
         address: server.address(),
         connections: options.connections,
         duration: Duration::from_secs(options.seconds),
+        process: server.process()?,
     };
     let mut report = Report::new(&options, compiled, server.started_in());
 

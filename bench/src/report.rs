@@ -23,7 +23,10 @@ impl Report {
             ),
             format!("cold start, warm module cache:    {:>8.0} ms", cold_start.as_secs_f64() * 1e3),
             String::new(),
-            format!("{:<40} {:>9} {:>9} {:>9} {:>9}", "", "req/s", "p50 ms", "p99 ms", "of hello"),
+            format!(
+                "{:<40} {:>8} {:>8} {:>8} {:>8} {:>9}",
+                "", "per s", "p50 ms", "p99 ms", "CPU µs", "of hello"
+            ),
         ];
         Self { lines }
     }
@@ -32,10 +35,11 @@ impl Report {
         let millis =
             |quantile: f64| Duration::from_micros(measured.latencies.value_at_quantile(quantile));
         self.lines.push(format!(
-            "{name:<40} {:>9.0} {:>9.2} {:>9.2} {:>8.0}%",
+            "{name:<40} {:>8.0} {:>8.2} {:>8.2} {:>8.0} {:>8.0}%",
             measured.per_second,
             millis(0.50).as_secs_f64() * 1e3,
             millis(0.99).as_secs_f64() * 1e3,
+            measured.processor,
             measured.per_second / baseline.per_second * 100.0,
         ));
     }

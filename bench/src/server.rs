@@ -73,6 +73,7 @@ impl Server {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let started = Instant::now();
         let mut process = Command::new(root().join("target/release/myrmidon"))
+            .env_remove("RUST_BACKTRACE")
             .args(["up", "--no-scheduler", "--log", "off", "--variable", "trusted_proxies=1"])
             .args(["--listen", &address.to_string()])
             .current_dir(installation.folder.path())
@@ -98,10 +99,13 @@ impl Server {
         &self.admin_token
     }
 
+    pub(crate) fn process(&self) -> Result<u32> {
+        self.process.id().context("the server has ended")
+    }
+
     /// What the kernel says it holds in memory.
     pub(crate) fn resident_mib(&self) -> Result<u64> {
-        let id = self.process.id().context("the server has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process()?))?;
         let line = status.lines().find(|it| it.starts_with("VmRSS:")).context("no VmRSS")?;
         let kib: u64 = line.split_whitespace().nth(1).context("no figure")?.parse()?;
         Ok(kib / 1024)
