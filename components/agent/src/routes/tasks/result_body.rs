@@ -81,7 +81,7 @@ struct ControlResult {
 }
 
 pub(super) fn schema(body: &mut Object<'_>) -> Body {
-    body.forget_nulls_except(&[]);
+    body.forget_nulls_except(&["exit_code"]);
     body.forget_empty(&["os", "arch"]);
     Body {
         task_id: text(body, "task_id"),
