@@ -165,8 +165,11 @@ async fn nobody_reports_for_another() {
     let db = with_task("executing").await;
     other_agent(&db, "a2", "org", "other").await;
     task_of(&db, "t2", "a2", "executing").await;
-    let mine = device("key");
-    assert_eq!(record_failure(&db, &mine, &"t2".into(), None, NOW).await.unwrap(), None);
+    let (mine, theirs) = (device("key"), "t2".into());
+    let executing = TaskStatus::Executing;
+    assert_eq!(record_progress(&db, &mine, &theirs, executing, NOW).await.unwrap(), None);
+    assert_eq!(record_failure(&db, &mine, &theirs, None, NOW).await.unwrap(), None);
+    assert_eq!(record_result(&db, &mine, &theirs, BODY, NOW).await.unwrap(), None);
     let forged = device("other");
     assert_eq!(record_failure(&db, &forged, &"t1".into(), None, NOW).await.unwrap(), None);
     assert_eq!(status(&db).await, "executing");
