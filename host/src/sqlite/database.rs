@@ -2,8 +2,8 @@
 //!
 //! Spin opens a connection per `open` and sets no journal mode; migrations and
 //! guests do. We keep a few connections for the next `open`, those that a guest
-//! left as they were: rolled back, without a pragma set, anything attached or
-//! temporary.
+//! left as they were: rolled back, without a pragma set but `synchronous`, which
+//! we can set back, or anything attached or temporary.
 
 use std::{
     path::PathBuf,
@@ -38,7 +38,15 @@ pub(crate) struct Database {
 
 struct Clean {
     connection: Connection,
-    is_changed: Arc<AtomicBool>,
+    marks: Arc<Marks>,
+}
+
+/// What a guest did to a connection that outlives its statements.
+#[derive(Default)]
+struct Marks {
+    is_changed: AtomicBool,
+    /// `synchronous` was set.
+    is_relaxed: AtomicBool,
 }
 
 /// A connection on loan to a guest.
@@ -88,20 +96,26 @@ impl Database {
         connection.busy_timeout(std::time::Duration::ZERO)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        let is_changed = Arc::new(AtomicBool::new(false));
-        let flag = is_changed.clone();
+        let marks = Arc::new(Marks::default());
+        let seen = marks.clone();
         connection
-            .authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &flag)))?;
-        Ok(Clean { connection, is_changed })
+            .authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &seen)))?;
+        Ok(Clean { connection, marks })
     }
 
     fn give_back(&self, clean: Clean) {
-        let Clean { connection, is_changed } = &clean;
-        if is_changed.load(Relaxed) {
+        let Clean { connection, marks } = &clean;
+        if marks.is_changed.load(Relaxed) {
             return;
         }
         if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
             return;
+        }
+        if marks.is_relaxed.load(Relaxed) {
+            if connection.pragma_update(None, "synchronous", "FULL").is_err() {
+                return;
+            }
+            marks.is_relaxed.store(false, Relaxed);
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
@@ -111,10 +125,10 @@ impl Database {
 }
 
 /// A guest stays in its file; `VACUUM INTO` attaches one, too.
-fn authorize(action: &AuthAction<'_>, is_changed: &AtomicBool) -> Authorization {
+fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
     match action {
         AuthAction::Attach { filename: "" | ":memory:" } => {
-            is_changed.store(true, Relaxed);
+            marks.is_changed.store(true, Relaxed);
             Authorization::Allow
         }
         AuthAction::Attach { .. } => Authorization::Deny,
@@ -124,11 +138,17 @@ fn authorize(action: &AuthAction<'_>, is_changed: &AtomicBool) -> Authorization 
         {
             Authorization::Ignore
         }
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
+            if pragma_name.eq_ignore_ascii_case("synchronous") =>
+        {
+            marks.is_relaxed.store(true, Relaxed);
+            Authorization::Allow
+        }
         AuthAction::Pragma { pragma_value: Some(_), .. }
         | AuthAction::CreateTempTable { .. }
         | AuthAction::CreateTempTrigger { .. }
         | AuthAction::CreateTempView { .. } => {
-            is_changed.store(true, Relaxed);
+            marks.is_changed.store(true, Relaxed);
             Authorization::Allow
         }
         _ => Authorization::Allow,
