@@ -35,6 +35,7 @@ pub fn routes() -> Vec<Route> {
     use Caller::{Anybody, Device, Person, Scheduler};
     let table: &[(&str, &'static str, Caller)] = &[
         ("GET", "/api/health", Anybody),
+        ("GET", "/api/health/ready", Anybody),
         ("GET", "/api/capabilities", Anybody),
         ("POST", "/api/agent/enroll", Anybody),
         ("GET", "/api/agent/config", Anybody),
