@@ -6,7 +6,10 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -43,8 +46,7 @@ impl Installation {
         std::fs::create_dir(&state)?;
         std::fs::create_dir_all(&cache)?;
         std::os::unix::fs::symlink(cache, state.join("cache"))?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        Ok(Self { folder, address })
+        Ok(Self { folder, address: free_address()? })
     }
 
     pub fn server(&self) -> Server {
@@ -133,6 +135,20 @@ impl Program {
             tokio::time::timeout(patience, self.process.wait()).await.context("it goes on")??;
         status.code().context("a signal ended it")
     }
+}
+
+/// An address that stays free while nothing listens: the kernel gives ports of this range to nobody.
+fn free_address() -> Result<SocketAddr> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1000 {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id().wrapping_mul(31);
+        let port = 10_000 + u16::try_from(n % 22_000).context("22,000 ports")?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// The application's manifest, with absolute sources.
