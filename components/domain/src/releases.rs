@@ -22,6 +22,8 @@ impl Guest for Component {
         content: StreamReader<u8>,
         max_bytes: u64,
     ) -> Result<Upload, UploadError> {
+        // What could not be signed is not taken either.
+        signing_key().await?;
         let limits = Limits { bytes: max_bytes, head_bytes: 0 };
         let (upload, ()) =
             transfers::receive(content, limits, |_| Ok::<_, UploadError>(())).await?;
