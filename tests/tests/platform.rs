@@ -15,6 +15,10 @@ use tests::{
     application::CORS_ORIGIN,
     surface::{self, Caller},
 };
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 /// fleet.md §1.2, byte for byte.
 const SECURITY: [(&str, &str); 12] = [
@@ -322,12 +326,9 @@ async fn a_wrong_method_is_told_the_right_ones() {
 async fn paths_are_read_leniently() {
     // B1 392, D-10
     let app = App::start().await;
-    for path in [
-        "/api/agent/config/",
-        "/API/agent/CONFIG",
-        "//api/agent/config",
-        "///api/agent/config/",
-    ] {
+    for path in
+        ["/api/agent/config/", "/API/agent/CONFIG", "//api/agent/config", "///api/agent/config/"]
+    {
         assert_eq!(app.get(path).send().await.status, 200, "{path}");
     }
     // An agent that was given `--server https://host/` enrolls.
@@ -758,4 +759,88 @@ async fn no_route_is_anybodys_by_mistake() {
             "/api/agent/download"
         ]
     );
+}
+
+/// A server of the application on a port of its own, and a connection to it.
+async fn connect(app: &App) -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let application = app.application().clone();
+    tokio::spawn(async move { application.serve(listener, std::future::pending()).await });
+    TcpStream::connect(address).await.expect("it listens")
+}
+
+#[tokio::test]
+async fn a_sender_without_an_end_reads_its_refusal_from_the_connection() {
+    let app = App::start().await;
+    let (mut reader, mut writer) = connect(&app).await.into_split();
+    let head = "POST /api/agent/enroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                Transfer-Encoding: chunked\r\n\r\n";
+    let sending = tokio::spawn(async move {
+        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+        let mut sent = writer.write_all(head.as_bytes()).await;
+        while sent.is_ok() {
+            sent = writer.write_all(&chunk).await;
+        }
+    });
+    let mut answer = Vec::new();
+    let reading = async {
+        let mut chunk = [0; 4096];
+        while !answer.ends_with(b"}") {
+            let read = reader.read(&mut chunk).await.expect("an answer before the connection ends");
+            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&answer));
+            answer.extend(&chunk[..read]);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), reading).await.expect("an answer in time");
+    sending.abort();
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(
+        answer.ends_with(r#"{"success":false,"error":"request entity too large"}"#),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests_refused_ones_among_them() {
+    let app = App::start().await;
+    let mut connection = connect(&app).await;
+    let requests = [
+        ("GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "200"),
+        ("HEAD /api/health HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "200"),
+        ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), ""),
+        (post("{}"), "400"),
+        (post("{"), "400"),
+        ("GET /api/nope HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "404"),
+        ("PUT /api/health HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc".to_owned(), "405"),
+        ("GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "200"),
+    ];
+    for (request, status) in requests {
+        connection.write_all(request.as_bytes()).await.expect("it is open");
+        let head = read_answer(&mut connection, request.starts_with("HEAD")).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {head}");
+    }
+}
+
+fn post(body: &str) -> String {
+    format!(
+        "POST /api/agent/enroll HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The head of an answer whose body has the length that it says, or none.
+async fn read_answer(connection: &mut TcpStream, is_head: bool) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(connection.read_u8().await.expect("an answer"));
+    }
+    let head = String::from_utf8(head).expect("text").to_lowercase().replacen("http", "HTTP", 1);
+    let length = head.split("content-length: ").nth(1).and_then(|it| it.split('\r').next());
+    if let Some(length) = length.filter(|_| !is_head) {
+        let mut body = vec![0; length.parse().expect("a number")];
+        connection.read_exact(&mut body).await.expect("the whole body");
+    }
+    head
 }
