@@ -107,7 +107,7 @@ async fn answer(mut connection: TcpStream, conduct: Conduct, requests: Arc<Atomi
         Conduct::Body(body) => full(200, &body),
         Conduct::Status(status) => full(status, b"{}"),
         Conduct::Garbage(bytes) => bytes,
-        Conduct::Silence => return tokio::time::sleep(Duration::from_secs(300)).await,
+        Conduct::Silence => return tokio::time::sleep(Duration::from_mins(5)).await,
         Conduct::Endless => return flood(connection).await,
     };
     let _ = connection.write_all(&bytes).await;

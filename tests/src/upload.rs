@@ -56,14 +56,14 @@ impl Multipart {
         self.0
     }
 
-    pub fn into_request<'a>(self, request: Request<'a>) -> Request<'a> {
+    pub fn into_request(self, request: Request<'_>) -> Request<'_> {
         request.set("content-type", Self::content_type()).raw_body(self.into_bytes())
     }
 }
 
 impl Multipart {
     /// The form without its end, as if the connection broke.
-    pub fn cut_short<'a>(self, request: Request<'a>) -> Request<'a> {
+    pub fn cut_short(self, request: Request<'_>) -> Request<'_> {
         request.set("content-type", Self::content_type()).raw_body(self.0)
     }
 
