@@ -15,6 +15,7 @@ use std::{
 
 use rusqlite::{
     Connection,
+    config::DbConfig,
     hooks::{AuthAction, AuthContext, Authorization},
 };
 
@@ -95,6 +96,8 @@ impl Database {
         // Waiting is ours to do, see `Connection::execute`: SQLite would block the thread.
         connection.busy_timeout(std::time::Duration::ZERO)?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // Otherwise a cached statement may be compiled again for each set of parameters.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         let marks = Arc::new(Marks::default());
         let seen = marks.clone();
