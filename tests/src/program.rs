@@ -174,7 +174,7 @@ fn manifest() -> Result<String> {
 async fn printed_token(process: &mut Child) -> Result<Option<String>> {
     let stdout = process.stdout.take().context("standard output is piped")?;
     let mut lines = BufReader::new(stdout).lines();
-    let deadline = Instant::now() + Duration::from_secs(300);
+    let deadline = Instant::now() + Duration::from_mins(5);
     while let Some(left) = deadline.checked_duration_since(Instant::now()) {
         let Some(line) =
             tokio::time::timeout(left, lines.next_line()).await.context("no greeting")??

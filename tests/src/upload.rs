@@ -81,10 +81,16 @@ impl Multipart {
     }
 }
 
+const CHUNK: usize = 64 << 10;
+static ZEROS: [u8; CHUNK] = [0; CHUNK];
+
+/// Bytes of zero without an end, 64 KiB of them at once.
+pub fn endless() -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::repeat(Bytes::from_static(&ZEROS))
+}
+
 /// So many bytes of zero, never more than 64 KiB of them at once.
 pub fn zeros(length: usize) -> impl Stream<Item = Bytes> + Send + 'static {
-    const CHUNK: usize = 64 << 10;
-    static ZEROS: [u8; CHUNK] = [0; CHUNK];
     let chunk = move |index| Bytes::from_static(&ZEROS[..CHUNK.min(length - index * CHUNK)]);
     stream::iter(0..length.div_ceil(CHUNK)).map(chunk)
 }

@@ -8,7 +8,7 @@ use std::sync::{
 use http::Method;
 use serde_json::{Value, json};
 use tests::{
-    Agent, App, Machine,
+    Agent, App, Machine, Operator,
     agent::{Disk, Ended, Heard, Job, Moment, Outcome, Submitted, Verdict, When, Work},
     upload::elf,
 };
@@ -25,30 +25,39 @@ fn done(id: &str) -> Work {
 async fn an_agent_lives_its_whole_life() {
     let app = App::start().await;
     let admin = app.admin(ORG);
-    let binary = elf("amd64", &vec![0x90; 1 << 20]);
-    let expected = binary.clone();
-
-    // It enrolls and is seen.
     let token = admin.mint(1).await;
-    let agent = Agent::enroll(app.server(), Machine::default(), &token).await.unwrap();
-    let mut agent = agent.running(move |job| match job {
-        Job::Test { uuid, binary, arguments, timeout, .. } => {
-            assert!(binary == expected, "{} bytes", binary.len());
-            assert_eq!(
-                (uuid.as_str(), arguments.as_slice(), timeout),
-                (TEST, &["--fast".to_owned()][..], 120)
-            );
-            Outcome::of(126, "blocked by the endpoint's protection")
-        }
-        Job::Command { command, .. } => Outcome::of(0, &format!("{command}: root")),
-    });
+    let mut agent = Agent::enroll(app.server(), Machine::default(), &token).await.unwrap();
     assert_eq!(agent.heartbeat().await, TAKEN);
     let seen = admin.get("/api/agent/admin/agents").await.data()["agents"][0].clone();
     assert_eq!((&seen["id"], &seen["is_online"]), (&json!(agent.id()), &json!(true)));
     assert_eq!(agent.work().await, Work::Nothing);
 
-    // It downloads a test, proves it, runs it and reports.
+    let agent = runs_a_test(agent, &admin).await;
+    let last = "SELECT last_heartbeat ->> '$.last_task_completed' IS NOT NULL FROM agents";
+    assert!(app.database().value::<bool>(last, []));
+    let agent = runs_a_command(agent, &admin).await;
+    let agent = changes_its_key(agent, &admin).await;
+    let agent = becomes_another_version(agent, &admin).await;
+    let agent = removes_itself(agent, &admin).await;
+
+    let kinds: Vec<String> = app.database().events(agent.id()).into_iter().map(|it| it.0).collect();
+    let expected = "enrolled came_online task_completed task_completed key_rotated task_completed \
+                    version_updated task_completed status_changed";
+    assert_eq!(kinds.join(" "), expected);
+}
+
+/// Downloads it, proves it, runs it, reports.
+async fn runs_a_test(agent: Agent, admin: &Operator) -> Agent {
+    let binary = elf("amd64", &vec![0x90; 1 << 20]);
     admin.upload_build(TEST, &binary).await;
+    let mut agent = agent.running(move |job| {
+        let Job::Test { uuid, binary: fetched, arguments, timeout, .. } = job else {
+            panic!("{job:?}")
+        };
+        assert!(fetched == binary, "{} bytes", fetched.len());
+        assert_eq!((uuid.as_str(), arguments.join(" ").as_str(), timeout), (TEST, "--fast", 120));
+        Outcome::of(126, "blocked by the endpoint's protection")
+    });
     let order = json!({
         "test_uuid": TEST, "test_name": "LSASS read", "binary_name": TEST, "execution_timeout": 120,
         "arguments": ["--fast"], "priority": 5,
@@ -57,27 +66,31 @@ async fn an_agent_lives_its_whole_life() {
     assert_eq!(agent.work().await, done(&test));
     let task = admin.task(&test).await;
     assert_eq!((&task["status"], &task["result"]["exit_code"]), (&json!("completed"), &json!(126)));
+    assert_eq!(agent.last_task_completed.as_ref(), Some(&test));
     assert_eq!(agent.heartbeat().await, TAKEN);
-    let last: String =
-        app.database().value("SELECT last_heartbeat ->> '$.last_task_completed' FROM agents", []);
-    assert_eq!(last, test);
+    agent
+}
 
-    // It runs a command.
+async fn runs_a_command(agent: Agent, admin: &Operator) -> Agent {
+    let mut agent = agent.running(|job| Outcome::of(0, &format!("{}: root", job.name())));
     let command = admin.order_command(agent.id(), "whoami").await;
     assert_eq!(agent.work().await, done(&command));
     assert_eq!(admin.task(&command).await["result"]["stdout"], "whoami: root");
+    agent
+}
 
-    // It changes its key.
-    let old_key = agent.identity.agent_key.clone();
+async fn changes_its_key(mut agent: Agent, admin: &Operator) -> Agent {
+    let past = agent.clone();
     let new_key = admin.rotate_key(agent.id()).await;
     assert_eq!(agent.heartbeat().await, Heard::Answered { status: 200, adopted_key: true });
     assert_eq!(agent.identity.agent_key, new_key);
     assert_eq!(agent.heartbeat().await, TAKEN);
-    let mut past = agent.clone();
-    past.identity.agent_key = old_key;
     past.get("/api/agent/tasks").send().await.expect(401);
+    agent
+}
 
-    // It becomes another version, whose signature it checks with the key from its enrollment.
+/// The signature is checked with the key from the enrollment.
+async fn becomes_another_version(mut agent: Agent, admin: &Operator) -> Agent {
     assert_eq!(agent.identity.update_public_key.len(), 44);
     admin.publish("0.7.0", ("linux", "amd64"), false, b"the next version").await;
     let update = admin.order_update(agent.id()).await;
@@ -87,32 +100,17 @@ async fn an_agent_lives_its_whole_life() {
     let mut agent = agent.restarted();
     assert_eq!(agent.heartbeat().await, TAKEN);
     assert_eq!(admin.agent(agent.id()).await["agent_version"], "0.7.0");
+    agent
+}
 
-    // It removes itself, and is turned away from then on.
+async fn removes_itself(mut agent: Agent, admin: &Operator) -> Agent {
     let uninstall = admin.order_uninstall(agent.id(), true).await;
     assert_eq!(agent.work().await, done(&uninstall));
     assert_eq!(agent.ended, Some(Ended::Uninstalled));
-    assert_eq!(
-        agent.get("/api/agent/tasks").send().await.expect(401).error(),
-        "Invalid agent credentials"
-    );
+    let refused = agent.get("/api/agent/tasks").send().await.expect(401);
+    assert_eq!(refused.error(), "Invalid agent credentials");
     assert_eq!(admin.agent(agent.id()).await["status"], "uninstalled");
-
-    let kinds: Vec<String> = app.database().events(agent.id()).into_iter().map(|it| it.0).collect();
-    assert_eq!(
-        kinds,
-        [
-            "enrolled",
-            "came_online",
-            "task_completed",
-            "task_completed",
-            "key_rotated",
-            "task_completed",
-            "version_updated",
-            "task_completed",
-            "status_changed",
-        ]
-    );
+    agent
 }
 
 /// Breaks the first attempt of the n-th request, before it is sent or after it was answered.

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::json;
 use tests::{Agent, Answer, App, Request};
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 const REFUSAL: &str = r#"{"success":false,"error":"Invalid agent credentials"}"#;
 
 const DEVICE_ROUTES: &[(Method, &str)] = &[
@@ -327,7 +327,7 @@ async fn recovery_is_possible_for_a_week() {
     admin.rotate_key(agent.id()).await;
     app.database().age_agent(agent.id(), 6 * DAY);
     knock(&restarted).send().await.expect(204);
-    app.database().age_agent(agent.id(), DAY + Duration::from_secs(60));
+    app.database().age_agent(agent.id(), DAY + Duration::from_mins(1));
     is_refused(&knock(&restarted).send().await, "a week later");
 }
 

@@ -271,7 +271,7 @@ async fn a_result_survives_an_outage_of_the_server() {
         Work::Done { task_id: id.clone(), submitted: Submitted::Queued }
     );
     assert_eq!(admin.task(&id).await["status"], "failed", "the agent gave up");
-    assert_eq!(agent.disk.queued(), [id.clone()]);
+    assert_eq!(agent.disk.queued(), std::slice::from_ref(&id));
 
     // Its process may end: the queue is on disk.
     let mut agent = agent.restarted();

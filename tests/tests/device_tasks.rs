@@ -20,7 +20,7 @@ async fn poll(agent: &Agent) -> Answer {
 /// The id of the task that a poll hands out, if any.
 async fn polled(agent: &Agent) -> Option<String> {
     let answer = poll(agent).await;
-    (answer.status == 200).then(|| answer.data()["id"].as_str().unwrap().to_owned())
+    (answer.status == 200).then(|| answer.data()["id"].as_str().expect("an id").to_owned())
 }
 
 async fn report(agent: &Agent, task: &str, body: &Value) -> Answer {

@@ -10,7 +10,7 @@ use tests::{
     agent::{Gap, Heard},
 };
 
-const MINUTES: Duration = Duration::from_secs(60);
+const MINUTES: Duration = Duration::from_mins(1);
 const TAKEN: Heard = Heard::Answered { status: 200, adopted_key: false };
 
 fn kinds(app: &App, agent: &Agent) -> Vec<String> {

@@ -36,8 +36,8 @@ struct Keeper {
 impl Keeper {
     /// With its operator, who is signed in for longer than any of this takes.
     async fn start() -> (Self, Operator) {
-        let installation = Installation::new().unwrap();
-        let program = installation.start().await.unwrap();
+        let installation = Installation::new().expect("an installation");
+        let program = installation.start().await.expect("it starts");
         let operator = Operator::new(&installation.server(), "local", program.admin_token());
         (
             Self {
@@ -50,7 +50,7 @@ impl Keeper {
 
     async fn kill(&self) {
         if let Some(program) = self.program.lock().await.take() {
-            program.kill().await.unwrap();
+            program.kill().await.expect("it dies");
         }
     }
 
@@ -58,15 +58,16 @@ impl Keeper {
     async fn revive(&self) {
         let mut program = self.program.lock().await;
         if program.is_none() {
-            *program = Some(self.installation.start().await.unwrap());
+            *program = Some(self.installation.start().await.expect("it starts"));
         }
     }
 
     /// An agent that has the program started again whenever it waits.
     async fn enroll(&self, operator: &Operator) -> Agent {
         let token = operator.mint(1).await;
-        let agent =
-            Agent::enroll(&self.installation.server(), Machine::default(), &token).await.unwrap();
+        let agent = Agent::enroll(&self.installation.server(), Machine::default(), &token)
+            .await
+            .expect("it enrolls");
         let keeper = self.clone();
         agent.pausing(move |_| {
             let keeper = keeper.clone();
@@ -213,14 +214,13 @@ async fn a_download_that_the_server_dies_in_is_begun_again() {
 }
 
 /// The beginning of an upload, and then what a test says.
-fn upload<'a>(
-    operator: &'a Operator,
-    content: Vec<u8>,
+fn upload(
+    operator: &Operator,
+    mut content: Vec<u8>,
     between: impl Future<Output = ()> + Send + 'static,
-) -> tests::Request<'a> {
-    let half = content.len() / 2;
-    let (first, second) = (content[..half].to_vec(), content[half..].to_vec());
-    let head = [Multipart::file_head("file", "test"), first].concat();
+) -> tests::Request<'_> {
+    let second = content.split_off(content.len() / 2);
+    let head = [Multipart::file_head("file", "test"), content].concat();
     let chunks = futures::stream::unfold((0, Some(between)), move |(n, between)| {
         let (head, second) = (head.clone(), second.clone());
         async move {

@@ -30,7 +30,7 @@ fn enrollment() -> Value {
 /// Keys of all windows that are open.
 fn keys(app: &App) -> Vec<String> {
     let text = "SELECT coalesce(json_group_array(key), '[]') FROM (SELECT key FROM rate_limits ORDER BY key)";
-    serde_json::from_value(app.database().json(text, [])).unwrap()
+    serde_json::from_value(app.database().json(text, [])).expect("keys are text")
 }
 
 // B1 393, B1 394, §1.5

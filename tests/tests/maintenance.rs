@@ -9,7 +9,7 @@ use tests::{Agent, App, Setup, application::CRON_SECRET};
 
 const ORG: &str = "org-1";
 const PATH: &str = "/api/cron/maintenance";
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A task in a state, begun now; its agent gets it without asking.
 async fn task(app: &App, agent: &Agent, status: &str) -> String {
@@ -24,7 +24,7 @@ async fn task(app: &App, agent: &Agent, status: &str) -> String {
 
 async fn state(app: &App, id: &str) -> (String, Value) {
     let task = app.admin(ORG).task(id).await;
-    (task["status"].as_str().unwrap().to_owned(), task["result"].clone())
+    (task["status"].as_str().expect("a status").to_owned(), task["result"].clone())
 }
 
 fn unchanged(status: &str) -> (String, Value) {
@@ -86,7 +86,7 @@ async fn what_was_not_begun_in_time_expires() {
         task(&app, &agent, "pending").await,
         task(&app, &agent, "assigned").await,
     );
-    let week = Duration::from_secs(604_800);
+    let week = Duration::from_hours(168);
     app.database().age_task(&old, week + MINUTE);
     // Handed out a moment ago, but ordered a week ago.
     let sql = "UPDATE tasks SET expires_at = created_at - 1 WHERE id = ?1";
@@ -117,9 +117,10 @@ async fn what_a_silent_agent_was_doing_fails() {
     assert_eq!(app.maintain().await["stale"], 4);
     for (id, status, is_alive) in &ids {
         let is_running = matches!(*status, "downloading" | "executing");
-        let expected = match is_running && !is_alive {
-            true => failed("Agent went offline during execution"),
-            false => unchanged(status),
+        let expected = if is_running && !is_alive {
+            failed("Agent went offline during execution")
+        } else {
+            unchanged(status)
         };
         assert_eq!(state(&app, id).await, expected, "{status} {is_alive}");
     }
@@ -133,7 +134,7 @@ async fn an_agent_is_silent_after_six_minutes() {
     let mut agent = app.enroll(ORG).await;
     agent.heartbeat().await;
     let id = task(&app, &agent, "executing").await;
-    app.database().age_agent(agent.id(), 6 * MINUTE - Duration::from_secs(20));
+    app.database().age_agent(agent.id(), Duration::from_secs(340));
     assert_eq!(app.maintain().await["stale"], 0);
     app.database().age_agent(agent.id(), Duration::from_secs(21));
     assert_eq!(app.maintain().await["stale"], 1);
@@ -295,7 +296,7 @@ async fn many_schedulers_at_once_do_everything_once() {
     app.database().age_agent(agent.id(), 10 * MINUTE);
     for _ in 0..5 {
         let expiring = task(&app, &alive, "pending").await;
-        app.database().age_task(&expiring, Duration::from_secs(604_860));
+        app.database().age_task(&expiring, Duration::from_mins(10_081));
         task(&app, &agent, "executing").await;
         let overdue = task(&app, &alive, "executing").await;
         app.database().age_task(&overdue, 10 * MINUTE);
@@ -342,7 +343,7 @@ async fn one_run_catches_up_with_a_large_backlog() {
     let app = App::start().await;
     let agent = app.enroll(ORG).await;
     let id = task(&app, &agent, "pending").await;
-    app.database().age_task(&id, Duration::from_secs(604_860));
+    app.database().age_task(&id, Duration::from_mins(10_081));
     let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2400)
                   INSERT INTO tasks (id, agent_id, org_id, type, status, payload, execution_timeout_seconds,
                                      ttl_seconds, created_at, expires_at, batch_id)

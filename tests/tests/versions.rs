@@ -13,7 +13,7 @@ const LINUX: (&str, &str) = ("linux", "amd64");
 
 async fn latest(agent: &Agent) -> Option<String> {
     let answer = agent.get("/api/agent/version").set("x-agent-version", "none").send().await;
-    (answer.status == 200).then(|| answer.data()["version"].as_str().unwrap().to_owned())
+    (answer.status == 200).then(|| answer.data()["version"].as_str().expect("a version").to_owned())
 }
 
 // B6 447, A15 340, A15 347
