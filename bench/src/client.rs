@@ -64,14 +64,24 @@ impl Load {
         request: &(impl Fn(usize) -> Expected + Sync),
     ) -> Result<Measured> {
         // The first second warms instances, caches and the branch predictor.
-        self.run(request, self.duration.min(Duration::from_secs(1))).await?;
-        self.run(request, self.duration).await
+        self.run(request, self.duration.min(Duration::from_secs(1)), usize::MAX).await?;
+        self.run(request, self.duration, usize::MAX).await
+    }
+
+    /// Sends the first `count` requests once, however long it takes.
+    pub(crate) async fn each(
+        &self,
+        count: usize,
+        request: &(impl Fn(usize) -> Expected + Sync),
+    ) -> Result<()> {
+        self.run(request, Duration::MAX, count).await.map(drop)
     }
 
     async fn run(
         &self,
         request: &(impl Fn(usize) -> Expected + Sync),
         duration: Duration,
+        count: usize,
     ) -> Result<Measured> {
         let next = AtomicUsize::new(0);
         let watch = Stopwatch::start(self.process)?;
@@ -80,7 +90,11 @@ impl Load {
             let mut connection = Connection::open(self.address).await?;
             let mut latencies = histogram()?;
             while started.elapsed() < duration {
-                let expected = request(next.fetch_add(1, Ordering::Relaxed));
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    break;
+                }
+                let expected = request(number);
                 let sent = Instant::now();
                 connection.send(expected).await?;
                 latencies.saturating_record(micros(sent.elapsed()));

@@ -53,6 +53,8 @@ async fn main() -> Result<()> {
     let (fleet, enrolling) = Fleet::enroll(&server, &load, options.agents).await?;
     let hello = load.repeat(&hello_request).await?;
     let poll = load.repeat(&|n| fleet.poll(n)).await?;
+    // First heartbeats record more than those after them.
+    load.each(options.agents, &|n| fleet.heartbeat(n)).await?;
     let heartbeat = load.repeat(&|n| fleet.heartbeat(n)).await?;
     let commands = fleet.command_cycles(&server, &load).await?;
     // Once more, so that a machine that slows down or speeds up shows itself.

@@ -2,8 +2,8 @@
 //!
 //! Spin opens a connection per `open` and sets no journal mode; migrations and
 //! guests do. We keep a few connections for the next `open`, those that a guest
-//! left as they were: rolled back, without a pragma set but `synchronous`, which
-//! we can set back, or anything attached or temporary.
+//! left as they were: rolled back, without a pragma set but those in [`TUNED`],
+//! which we set back, or anything attached or temporary.
 
 use std::{
     path::PathBuf,
@@ -14,7 +14,7 @@ use std::{
 };
 
 use rusqlite::{
-    Connection,
+    Connection, OptionalExtension as _,
     config::DbConfig,
     hooks::{AuthAction, AuthContext, Authorization},
 };
@@ -26,6 +26,9 @@ const MAX_IDLE: usize = 16;
 /// Of all instances together: each holds file descriptors and a page cache.
 const MAX_OPEN: usize = 512;
 const CACHED_STATEMENTS: usize = 256;
+
+/// Pragmas with which a guest tunes a connection, and what they are on a new one.
+const TUNED: [(&str, &str); 2] = [("synchronous", "FULL"), ("wal_autocheckpoint", "1000")];
 
 pub(crate) struct Database {
     path: PathBuf,
@@ -46,8 +49,8 @@ struct Clean {
 #[derive(Default)]
 struct Marks {
     is_changed: AtomicBool,
-    /// `synchronous` was set.
-    is_relaxed: AtomicBool,
+    /// One of [`TUNED`] was set.
+    is_tuned: AtomicBool,
 }
 
 /// A connection on loan to a guest.
@@ -114,11 +117,14 @@ impl Database {
         if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
             return;
         }
-        if marks.is_relaxed.load(Relaxed) {
-            if connection.pragma_update(None, "synchronous", "FULL").is_err() {
+        if marks.is_tuned.load(Relaxed) {
+            let reset = |(name, value): &(&str, &str)| {
+                connection.pragma_update_and_check(None, name, value, |_| Ok(())).optional().is_ok()
+            };
+            if !TUNED.iter().all(reset) {
                 return;
             }
-            marks.is_relaxed.store(false, Relaxed);
+            marks.is_tuned.store(false, Relaxed);
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
@@ -142,9 +148,9 @@ fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
             Authorization::Ignore
         }
         AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
-            if pragma_name.eq_ignore_ascii_case("synchronous") =>
+            if TUNED.iter().any(|(name, _)| pragma_name.eq_ignore_ascii_case(name)) =>
         {
-            marks.is_relaxed.store(true, Relaxed);
+            marks.is_tuned.store(true, Relaxed);
             Authorization::Allow
         }
         AuthAction::Pragma { pragma_value: Some(_), .. }
