@@ -144,8 +144,11 @@ async fn a_request_says_when_it_was_made() {
 async fn each_device_route_asks_who_is_there() {
     let app = App::start().await;
     let agent = app.enroll("org-1").await;
+    let disabled = app.enroll("org-1").await;
+    app.database().execute("UPDATE agents SET status = 'disabled' WHERE id = ?1", [disabled.id()]);
     for (method, target) in DEVICE_ROUTES {
         for (why, request) in [
+            ("a disabled agent", disabled.request(method.clone(), target)),
             ("nothing", Request::new(app.server(), method.clone(), target)),
             (
                 "a wrong key",
@@ -250,6 +253,32 @@ async fn a_stale_or_disabled_request_does_not_end_a_rotation() {
     app.database().execute("UPDATE agents SET status = 'active'", []);
     knock(&agent).send().await.expect(204);
     assert!(!is_pending());
+}
+
+// Whatever the agent says first with its new key, after §8.8 most likely a result.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_use_of_a_new_key_may_be_any_request() {
+    let app = App::start().await;
+    let admin = app.admin("org-1");
+    for (method, target) in DEVICE_ROUTES {
+        let mut agent = app.enroll("org-1").await;
+        let task = admin.order_command(agent.id(), "id").await;
+        let sql = "UPDATE tasks SET status = 'executing', assigned_at = created_at WHERE id = ?1";
+        app.database().execute(sql, [&task]);
+        agent.identity.agent_key = admin.rotate_key(agent.id()).await;
+        let target = target.replace("8c1f0a52-6f0d-4a38-8a0e-0d7c4d9f6b11", &task);
+        let mut body = agent.heartbeat_body(None);
+        body["exit_code"] = json!(7);
+        if target.ends_with("/status") {
+            body["status"] = json!("executing");
+        }
+        let answer = agent.request(method.clone(), &target).json(&body).send().await;
+        assert!([200, 204, 404].contains(&answer.status.as_u16()), "{target}: {}", answer.text());
+        assert_eq!(admin.agent(agent.id()).await["rotation_pending"], false, "{target}");
+        if target.ends_with("/result") {
+            assert_eq!(admin.task(&task).await["result"]["exit_code"], 7);
+        }
+    }
 }
 
 // §7.4: racing promotions.
