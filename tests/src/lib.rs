@@ -8,6 +8,7 @@ pub mod agent;
 pub mod application;
 pub mod database;
 pub mod executables;
+pub mod hostile;
 pub mod issuer;
 pub mod operator;
 pub mod person;

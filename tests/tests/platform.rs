@@ -623,11 +623,11 @@ async fn what_is_not_compressed_as_it_says_is_refused() {
 #[tokio::test]
 async fn the_limit_of_a_body_counts_what_it_unpacks_to() {
     // B1 388
+    const LIMIT: usize = 10 << 20;
     let app = App::start().await;
     let exact =
         |length: usize| format!("{{\"token\":\"{}\"}}", "x".repeat(length - 12)).into_bytes();
     let brotli_bomb = b"\x9f\xff\xff\xaf\xf8\x25\x40\xe2\xb1\x40\x20\xf7\xfe\x15"; // 11 MiB of spaces
-    const LIMIT: usize = 10 << 20;
     for (what, encoding, body, status) in [
         ("at the limit", "identity", exact(LIMIT), 400),
         ("over it", "identity", exact(LIMIT + 1), 413),
@@ -777,7 +777,7 @@ async fn a_sender_without_an_end_reads_its_refusal_from_the_connection() {
     let head = "POST /api/agent/enroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
                 Transfer-Encoding: chunked\r\n\r\n";
     let sending = tokio::spawn(async move {
-        let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+        let chunk = [b"10000\r\n".to_vec(), vec![b' '; 0x10000], b"\r\n".to_vec()].concat();
         let mut sent = writer.write_all(head.as_bytes()).await;
         while sent.is_ok() {
             sent = writer.write_all(&chunk).await;

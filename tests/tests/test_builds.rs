@@ -8,7 +8,7 @@ use tests::{
         ELF_AMD64, ELF_ARM64, ELF_RISCV, MACH_AMD64, MACH_ARM64, PE_AMD64, PE_ARM64, PE_I386, elf,
         fat_mach_o, mach_o, pe, script,
     },
-    upload::{Multipart, zeros},
+    upload::{Multipart, endless, zeros},
 };
 
 const TEST: &str = "2f0b3f06-2f0d-4b44-93d9-5d4ed7f6d6c1";
@@ -292,6 +292,7 @@ fn peak_mib() -> u64 {
 
 #[tokio::test]
 async fn two_hundred_mebibytes_pass_through_in_constant_memory() {
+    const SIZE: usize = 200 << 20;
     let app = App::start().await;
     // Everything that is needed once is there before the measurement.
     app.admin("org-1").send_build(OTHER, &elf(ELF_AMD64)).await.expect(200);
@@ -299,7 +300,6 @@ async fn two_hundred_mebibytes_pass_through_in_constant_memory() {
     std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
     let before = peak_mib();
 
-    const SIZE: usize = 200 << 20;
     let head = bytes::Bytes::from(elf(ELF_AMD64));
     let rest = zeros(SIZE - head.len());
     let content = futures::StreamExt::chain(futures::stream::iter([head]), rest);
@@ -322,10 +322,7 @@ async fn two_hundred_mebibytes_pass_through_in_constant_memory() {
 async fn an_endless_file_is_answered() {
     let app = App::start().await;
     let head = bytes::Bytes::from(elf(ELF_AMD64));
-    let content = futures::StreamExt::chain(
-        futures::stream::iter([head]),
-        futures::stream::repeat(bytes::Bytes::from_static(&[0; 64 << 10])),
-    );
+    let content = futures::StreamExt::chain(futures::stream::iter([head]), endless());
     let request = route(&app, "org-1", Method::POST, TEST, "/upload-binary");
     let answer = Multipart::new().streamed(request, "file", content).send().await;
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (413, "File too large"));
