@@ -11,7 +11,8 @@ pub(crate) const COMPONENTS: &[&str] =
     &["domain-component", "public", "agent", "admin", "cron-maintenance"];
 
 /// Components that only tests and benchmarks run.
-pub(crate) const GUESTS: &[&str] = &["hello", "host-guest"];
+pub(crate) const GUESTS: &[&str] =
+    &["hello", "host-guest", "host-guest-caller", "host-guest-library"];
 
 pub(crate) fn components() -> Result<()> {
     wasm(COMPONENTS)
