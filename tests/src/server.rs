@@ -15,7 +15,6 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Any body, in either direction. It streams.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Clones share connections.
 #[derive(Clone)]
 pub enum Server {
     InProcess(host::Application),
@@ -28,9 +27,10 @@ pub enum Server {
 pub struct Unreachable(pub String);
 
 impl Server {
-    /// A server at `http://host:port`.
+    /// A server at `http://host:port`. Each request has a connection of its own, so that none fails
+    /// because an earlier one broke.
     pub fn at(base: &str) -> Self {
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
         Self::Network { base: base.trim_end_matches('/').to_owned(), client }
     }
 

@@ -21,7 +21,12 @@ use tests::{
     program::{Installation, Program},
     upload::{Multipart, elf},
 };
-use tokio::sync::Mutex;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::Mutex,
+    task::JoinSet,
+};
 
 const TEST: &str = "3d7c0a52-6f0d-4a38-8a0e-0d7c4d9f6b11";
 const TAKEN: Heard = Heard::Answered { status: 200, adopted_key: false };
@@ -156,13 +161,14 @@ async fn a_result_is_stored_once_however_the_server_dies_while_it_is_sent() {
     let (keeper, operator) = Keeper::start().await;
     let enrolled = keeper.enroll(&operator).await;
     for round in 0..8 {
-        let killer = keeper.clone();
+        let killings = Arc::new(Mutex::new(JoinSet::new()));
+        let (killer, begun) = (keeper.clone(), killings.clone());
         let mut agent = enrolled.clone().watched(move |moment| {
-            let killer = killer.clone();
+            let (killer, begun) = (killer.clone(), begun.clone());
             Box::pin(async move {
                 if moment.attempt == 1 && moment.is(When::BeforeRequest, &Method::POST, "/result") {
                     // At the same time as the request, sooner or later.
-                    tokio::spawn(async move {
+                    begun.lock().await.spawn(async move {
                         tokio::time::sleep(Duration::from_micros(round * 700)).await;
                         killer.kill().await;
                     });
@@ -175,7 +181,7 @@ async fn a_result_is_stored_once_however_the_server_dies_while_it_is_sent() {
             agent.work().await,
             Work::Done { task_id: id.clone(), submitted: Submitted::Accepted }
         );
-        keeper.kill().await;
+        while killings.lock().await.join_next().await.is_some() {}
         keeper.revive().await;
         let task = operator.task(&id).await;
         assert_eq!(
@@ -315,7 +321,7 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_does() {
     let in_flight = upload(&operator, content.clone(), async move {
         stopping.terminate().await.unwrap();
         // It is stopping as soon as nobody new is let in.
-        while tokio::net::TcpStream::connect(address).await.is_ok() {
+        while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;
         }
     });
@@ -330,9 +336,10 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_does_not_keep_a_server_from_stopping() {
-    let (keeper, operator) = Keeper::start().await;
-    // The client keeps this connection.
-    operator.get("/api/agent/admin/agents").await.expect(200);
+    let (keeper, _) = Keeper::start().await;
+    let mut connection = TcpStream::connect(keeper.installation.address()).await.unwrap();
+    connection.write_all(b"GET /api/health HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();
+    assert!(connection.read(&mut [0; 4096]).await.unwrap() > 0);
     let program = keeper.program.lock().await.take().unwrap();
     program.terminate().await.unwrap();
     assert_eq!(program.ended(Duration::from_secs(10)).await.unwrap(), 0);
