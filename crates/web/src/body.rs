@@ -1,6 +1,7 @@
 //! Reading bodies: bounded while they are read and again while they are unpacked (fleet.md §1.4).
 
 mod content;
+mod counted;
 mod unpack;
 
 use futures::StreamExt as _;
@@ -26,6 +27,8 @@ pub struct Rules {
 
 const MEBIBYTE: usize = 1024 * 1024;
 const FORM_LIMIT: usize = 100 * 1024;
+/// A result with thousands of controls fits; a value takes up to 300 bytes of memory.
+const MOST_VALUES: usize = 200_000;
 
 impl Rules {
     /// Strangers and agents.
@@ -137,7 +140,7 @@ fn json(bytes: &[u8]) -> Result<Value, Problem> {
     if bytes.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    let value: Value = serde_json::from_slice(bytes)
+    let value = counted::parse(bytes, MOST_VALUES)
         .map_err(|it| Problem::bad_request(format!("Invalid JSON: {it}")))?;
     match value {
         Value::Object(_) | Value::Array(_) => Ok(value),

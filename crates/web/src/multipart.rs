@@ -1,25 +1,19 @@
 //! `multipart/form-data`: small texts are read, files are passed on as they arrive.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-};
+mod paced;
+
+use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
-use futures::Stream;
 use http::{StatusCode, header};
-use multer::{Constraints, Field, Multipart, SizeLimit};
+use multer::{Field, Multipart};
 use spin_sdk::{
     wasip3::wit_stream,
     wit_bindgen::{StreamReader, StreamWriter},
 };
 
-use crate::{
-    Problem, Request,
-    body::aborted,
-    request::{Broken, Incoming},
-};
+use crate::{Problem, Request, body::aborted};
+use paced::{Pace, Paced, Stopped};
 
 const TEXT_LIMIT: usize = 64 * 1024;
 const MOST_PARTS: usize = 32;
@@ -28,7 +22,8 @@ const SURROUNDINGS: u64 = 4 * 1024 * 1024;
 
 /// The parts of a body, in the order in which they come.
 pub struct Parts {
-    parts: Multipart<'static>,
+    form: Multipart<'static>,
+    pace: Arc<Pace>,
     left: usize,
 }
 
@@ -41,6 +36,7 @@ pub enum Part {
 pub struct File {
     pub name: String,
     field: Field<'static>,
+    pace: Arc<Pace>,
 }
 
 impl Request {
@@ -59,35 +55,36 @@ impl Request {
         if self.headers.contains_key(header::CONTENT_ENCODING) {
             return Err(unsupported("unsupported content encoding"));
         }
-        let limit = SizeLimit::new().whole_stream(most.saturating_add(SURROUNDINGS));
-        let paced = Paced { incoming: self.take_body(), resting: false };
-        let parts =
-            Multipart::with_constraints(paced, boundary, Constraints::new().size_limit(limit));
-        Ok(Parts { parts, left: MOST_PARTS })
+        let (body, pace) = Paced::new(self.take_body(), most.saturating_add(SURROUNDINGS));
+        Ok(Parts { form: Multipart::new(body, boundary), pace, left: MOST_PARTS })
     }
 }
 
 impl Parts {
     /// Reads what is left and drops it: a client that is still sending may never see its answer.
     pub async fn drain(mut self) {
-        while let Ok(Some(_)) = self.parts.next_field().await {}
+        self.pace.discard();
+        while let Ok(Some(_)) = self.form.next_field().await {}
     }
 
     pub async fn next(&mut self) -> Result<Option<Part>, Problem> {
-        let Some(field) = self.parts.next_field().await.map_err(refusal)? else { return Ok(None) };
+        let Some(field) = self.form.next_field().await.map_err(refusal)? else { return Ok(None) };
         self.left =
             self.left.checked_sub(1).ok_or_else(|| Problem::bad_request("Too many parts"))?;
+        self.pace.passed_all();
         let name = field.name().unwrap_or_default().to_owned();
-        if field.file_name().is_some() {
-            return Ok(Some(Part::File(Box::new(File { name, field }))));
+        let is_file = field.file_name().is_some();
+        let file = File { name, field, pace: self.pace.clone() };
+        if is_file {
+            return Ok(Some(Part::File(Box::new(file))));
         }
-        Ok(Some(Part::Text { name, value: text(field).await? }))
+        Ok(Some(Part::Text { name: file.name.clone(), value: text(file).await? }))
     }
 }
 
-async fn text(mut field: Field<'static>) -> Result<String, Problem> {
+async fn text(mut file: File) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(refusal)? {
+    while let Some(chunk) = file.chunk().await? {
         if bytes.len() + chunk.len() > TEXT_LIMIT {
             return Err(Problem::bad_request("Field value too long"));
         }
@@ -99,7 +96,9 @@ async fn text(mut field: Field<'static>) -> Result<String, Problem> {
 
 impl File {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
-        self.field.chunk().await.map_err(refusal)
+        let chunk = self.field.chunk().await.map_err(refusal)?;
+        self.pace.passed(chunk.as_ref().map_or(0, Bytes::len));
+        Ok(chunk)
     }
 
     /// A stream for whoever takes the file, and the work of filling it, to be awaited at the same
@@ -123,32 +122,15 @@ impl File {
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn refusal(error: multer::Error) -> Problem {
-    match error {
-        multer::Error::StreamSizeExceeded { .. } => {
+    let multer::Error::StreamReadFailed(cause) = &error else {
+        return Problem::bad_request("Malformed multipart body");
+    };
+    match cause.downcast_ref() {
+        Some(Stopped::TooLarge) => {
             Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "File too large")
         }
-        multer::Error::StreamReadFailed(_) => aborted(),
-        _ => Problem::bad_request("Malformed multipart body"),
-    }
-}
-
-/// Rests after each chunk: the parser takes all that is ready into memory, so it is given one chunk at a time.
-struct Paced {
-    incoming: Incoming,
-    resting: bool,
-}
-
-impl Stream for Paced {
-    type Item = Result<Bytes, Broken>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.resting) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let next = self.incoming.as_mut().poll_next(context);
-        self.resting = next.is_ready();
-        next
+        Some(Stopped::Shapeless) => Problem::bad_request("Malformed multipart body"),
+        Some(Stopped::Broken(_)) | None => aborted(),
     }
 }
 
@@ -183,6 +165,7 @@ mod tests {
         Ok(shown)
     }
 
+    static FILLER: &[u8] = &[b'x'; 16 * 1024];
     const FORM: &str = "multipart/form-data; boundary=x";
 
     #[test]
@@ -204,6 +187,22 @@ mod tests {
         let response = block_on(shown(request(content_type, chunks))).unwrap_err().into_response();
         let body: serde_json::Value = serde_json::from_slice(&response.bytes()).unwrap();
         assert_eq!((response.status.as_u16(), body["error"].as_str().unwrap()), (status, error));
+    }
+
+    #[test]
+    fn a_body_that_never_comes_to_a_part_is_no_upload() {
+        refuses(FORM, &[FILLER; 80], 400, "Malformed multipart body");
+        let head: &[u8] = b"--x\r\nContent-Disposition: form-data; name=\"os\"\r\nX-Filler: ";
+        let chunks: Vec<_> = [head].into_iter().chain([FILLER; 80]).collect();
+        refuses(FORM, &chunks, 400, "Malformed multipart body");
+    }
+
+    #[test]
+    fn a_body_has_a_size() {
+        let head: &[u8] =
+            b"--x\r\nContent-Disposition: form-data; name=\"binary\"; filename=\"a\"\r\n\r\n";
+        let chunks: Vec<_> = [head].into_iter().chain([FILLER; 320]).collect();
+        refuses(FORM, &chunks, 413, "File too large");
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub use whole::Whole;
 
 use crate::{Issue, Problem};
 
+/// Nobody reads more of them, and an answer must not outgrow its request.
+const MOST_ISSUES: usize = 1000;
+
 /// Applies a schema to a body.
 pub fn read<T>(body: Value, schema: impl FnOnce(&mut Object<'_>) -> T) -> Result<T, Problem> {
     let Value::Object(fields) = body else {
@@ -23,6 +26,7 @@ pub fn read<T>(body: Value, schema: impl FnOnce(&mut Object<'_>) -> T) -> Result
     };
     let mut issues = Vec::new();
     let checked = schema(&mut Object::new(fields, String::new(), &mut issues));
+    issues.truncate(MOST_ISSUES);
     if issues.is_empty() { Ok(checked) } else { Err(Problem::Invalid(issues)) }
 }
 
