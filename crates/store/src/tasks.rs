@@ -51,14 +51,22 @@ impl Task {
     }
 }
 
-/// What [`decode`] reads.
+/// What [`decode`] reads; a list may put something shorter in the place of payload and result.
 macro_rules! task_columns {
     () => {
-        "tasks.id, tasks.agent_id, tasks.org_id, tasks.type, tasks.priority, tasks.status, tasks.payload,
-         tasks.result, tasks.created_at, tasks.assigned_at, tasks.completed_at, tasks.ttl_seconds,
+        $crate::tasks::task_columns!("tasks.payload", "tasks.result")
+    };
+    ($payload:literal, $result:literal) => {
+        concat!(
+            "tasks.id, tasks.agent_id, tasks.org_id, tasks.type, tasks.priority, tasks.status, ",
+            $payload,
+            ", ",
+            $result,
+            ", tasks.created_at, tasks.assigned_at, tasks.completed_at, tasks.ttl_seconds,
          tasks.created_by, tasks.notes, tasks.notes_history, tasks.target_index, tasks.batch_id,
          tasks.retry_count, tasks.max_retries, tasks.original_task_id, tasks.ingested,
          tasks.ingest_attempts, tasks.last_ingest_attempt_at, tasks.late, tasks.ended_by"
+        )
     };
 }
 

@@ -1,5 +1,9 @@
 //! Pages of tasks with the hostnames of their agents, newest first, and exact totals.
 //!
+//! A page has a size in memory, too: a task that outgrows its share of [`PAGE_BYTES`] is shown
+//! without its arguments and with the beginning of its outputs, and says so by `truncated`. Alone
+//! it is shown in full.
+//!
 //! Which index is walked depends on what is asked: an agent's, a status', or the organisation's. A
 //! unary `+` keeps the planner from another one.
 
@@ -54,11 +58,24 @@ macro_rules! matching {
     };
 }
 
+/// Of payloads and of results, each. A row passes through several memories on its way out.
+const PAGE_BYTES: u32 = 8 << 20;
+
 macro_rules! page {
     ($driver:ident) => {
         concat!(
             "SELECT ",
-            task_columns!(),
+            task_columns!(
+                "CASE WHEN octet_length(tasks.payload) <= ?8 THEN tasks.payload
+                      ELSE json_set(tasks.payload, '$.arguments', json_array(), '$.truncated', json('true')) END",
+                "CASE WHEN tasks.result IS NULL OR octet_length(tasks.result) <= ?8 THEN tasks.result
+                      ELSE json_patch(
+                        json_object('exit_code', json_extract(tasks.result, '$.exit_code'),
+                                    'stdout', substr(json_extract(tasks.result, '$.stdout'), 1, 1024),
+                                    'stderr', substr(json_extract(tasks.result, '$.stderr'), 1, 1024),
+                                    'truncated', json('true')),
+                        json_object('error', substr(json_extract(tasks.result, '$.error'), 1, 1024))) END"
+            ),
             ", (SELECT hostname FROM agents WHERE id = tasks.agent_id)
                FROM tasks WHERE ",
             $driver!(),
@@ -100,7 +117,7 @@ pub async fn list(
         (None, None) => page!(of_org),
     };
     let mut params = filter.params(org);
-    params.extend([limit.into(), offset.into()]);
+    params.extend([limit.into(), offset.into(), (PAGE_BYTES / limit.max(1)).into()]);
     db.query(sql, &params).await?.into_iter().map(decode_listed).collect()
 }
 
@@ -188,6 +205,30 @@ mod tests {
         let filter = Filter { search: Some("WhoAmI"), ..Filter::default() };
         let listed = list(&db, &"org".into(), &filter, 1, 0).await.unwrap();
         assert_eq!(listed[0].hostname.as_deref(), Some("host-a1"));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_outgrows_its_share_of_a_page_is_shown_briefly() {
+        let db = Memory::migrated();
+        agent(&db, "key").await;
+        task(&db, "t1", "pending").await;
+        let grow = "UPDATE tasks
+                       SET payload = json_object('test_name', 'x', 'arguments', json_array(printf('%.*c', 40000, 'a'))),
+                           result = json_object('exit_code', 7, 'stdout', printf('%.*c', 40000, 'é'), 'stderr', '')";
+        run(&db, grow, &[]).await;
+        let shown = async |limit| {
+            let mut page = list(&db, &"org".into(), &Filter::default(), limit, 0).await.unwrap();
+            let task = page.remove(0).task;
+            (task.payload, task.result.unwrap())
+        };
+        let (payload, result) = shown(10).await;
+        assert_eq!((payload.len(), result.len() > 80_000), (40_034, true));
+        let (payload, result) = shown(500).await;
+        assert_eq!(payload, r#"{"test_name":"x","arguments":[],"truncated":true}"#);
+        let output = "é".repeat(1024);
+        let expected =
+            format!(r#"{{"exit_code":7,"stdout":"{output}","stderr":"","truncated":true}}"#);
+        assert_eq!(result, expected);
     }
 
     #[tokio::test]
