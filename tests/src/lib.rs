@@ -18,6 +18,7 @@ pub mod server;
 pub mod signing_keys;
 pub mod surface;
 pub mod upload;
+pub mod values;
 
 pub use agent::{Agent, Machine};
 pub use application::{App, Setup};

@@ -277,9 +277,7 @@ async fn a_test_without_a_build_is_not_ordered() {
     assert_eq!(answer.error(), format!("Build metadata not found for test {TEST}"));
     // A build whose bytes are gone.
     app.admin("org-1").send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
-    let values = rusqlite::Connection::open(app.state_dir().join("sqlite_key_value.db"))
-        .expect("it is there");
-    values.execute("DELETE FROM spin_key_value", []).expect("Spin's table");
+    app.lose_values();
     let answer = order(&app, "", &test(&[agent.id()])).await.expect(404);
     assert_eq!(answer.error(), format!("Binary file not found: {TEST}"));
     assert_eq!(app.database().count("tasks"), 0);

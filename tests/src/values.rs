@@ -1,0 +1,29 @@
+//! What lies in the application's key-value store: blobs, and what is remembered of issuers.
+
+use rusqlite::Connection;
+
+use crate::App;
+
+impl App {
+    fn values(&self) -> Connection {
+        let path = self.state_dir().join("sqlite_key_value.db");
+        Connection::open(path).expect("the store opens")
+    }
+
+    /// All values, those that nothing refers to included. Before the first one there is no table.
+    pub fn count_values(&self) -> i64 {
+        let sql = "SELECT count(*) FROM spin_key_value";
+        self.values().query_row(sql, [], |row| row.get(0)).unwrap_or(0)
+    }
+
+    /// Blobs that can be found.
+    pub fn count_blobs(&self) -> i64 {
+        let sql = "SELECT count(*) FROM spin_key_value WHERE key LIKE 'blob/%' AND key NOT LIKE 'blob/%/%'";
+        self.values().query_row(sql, [], |row| row.get(0)).unwrap_or(0)
+    }
+
+    /// As if the store had been lost.
+    pub fn lose_values(&self) {
+        self.values().execute("DELETE FROM spin_key_value", []).expect("Spin's table");
+    }
+}
