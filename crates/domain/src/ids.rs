@@ -37,6 +37,7 @@ macro_rules! ids {
 ids! {
     AgentId,
     TaskId,
+    ScheduleId,
     /// Of the enrollment token's row, not its secret.
     TokenId,
     /// One call that creates tasks makes one batch.

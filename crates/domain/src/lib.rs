@@ -13,6 +13,7 @@ pub mod platform;
 pub mod precedence;
 pub mod rate_limit;
 pub mod releases;
+pub mod schedules;
 pub mod sealing;
 pub mod secrets;
 pub mod signing;

@@ -66,6 +66,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words!(TaskStatus {
     Pending = "pending",
     Assigned = "assigned",

@@ -15,6 +15,10 @@ impl Span {
         Self(seconds.saturating_mul(1000))
     }
 
+    pub const fn millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
     pub const fn hours(hours: i64) -> Self {
         Self::seconds(hours.saturating_mul(3600))
     }

@@ -213,7 +213,7 @@ macro_rules! ids {
     )+};
 }
 
-ids!(AgentId, TaskId, TokenId, BatchId, OrgId, UserId);
+ids!(AgentId, TaskId, ScheduleId, TokenId, BatchId, OrgId, UserId);
 
 #[cfg(test)]
 mod tests {
