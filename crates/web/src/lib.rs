@@ -9,6 +9,7 @@ pub mod bearer;
 pub mod body;
 pub mod contract;
 pub mod cron;
+pub mod cursor;
 pub mod download;
 pub mod edge;
 mod headers;

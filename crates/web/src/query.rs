@@ -3,7 +3,9 @@
 
 use std::{borrow::Cow, fmt::Display};
 
-use crate::Problem;
+use serde::de::DeserializeOwned;
+
+use crate::{Problem, cursor};
 
 /// The pairs of a query, decoded.
 #[derive(Debug, Default)]
@@ -65,6 +67,21 @@ impl Query {
             limit: self.number("limit", Page::LARGEST)?.unwrap_or(usual_limit),
             offset: self.number("offset", Page::FURTHEST)?.unwrap_or(0),
         })
+    }
+
+    /// The key of the last row that the caller has seen: see [`cursor`].
+    pub fn cursor<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
+        self.one("cursor")?.map(cursor::decode).transpose()
+    }
+
+    /// A whole number between two bounds, where one is given.
+    pub fn whole(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
+        match self.number(name, most)? {
+            Some(number) if number < least => {
+                Err(Problem::invalid(name, format!("Too small: expected number to be >={least}")))
+            }
+            other => Ok(other),
+        }
     }
 
     fn number(&self, name: &str, most: u32) -> Result<Option<u32>, Problem> {
