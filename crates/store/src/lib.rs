@@ -14,6 +14,7 @@ mod fixtures;
 pub mod migrations;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
+pub mod organization_settings;
 pub mod presence;
 #[cfg(test)]
 mod races;

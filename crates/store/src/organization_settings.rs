@@ -1,0 +1,181 @@
+//! `organization_settings`: what an organisation decided about itself, one JSON value per section.
+//!
+//! What a section holds is for its module to say. Writers compare and set by version, or let the
+//! last one win where the wire knows no version.
+
+use domain::{
+    ids::{OrgId, UserId},
+    time::Timestamp,
+};
+
+use crate::{Db, Error, Row};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// JSON.
+    pub value: String,
+    /// Starts at 1 and grows by 1 with each change.
+    pub version: u32,
+    pub updated_at: Timestamp,
+    pub updated_by: UserId,
+}
+
+/// A new value of the section `name`.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    pub org: &'a OrgId,
+    pub name: &'a str,
+    /// JSON.
+    pub value: &'a str,
+    pub by: &'a UserId,
+    /// JSON of an audit entry.
+    pub audit: &'a str,
+}
+
+pub async fn find(db: &impl Db, org: &OrgId, name: &str) -> Result<Option<Setting>, Error> {
+    let rows = db
+        .query(
+            "SELECT value, version, updated_at, updated_by
+               FROM organization_settings
+              WHERE org_id = ?1 AND name = ?2",
+            &[org.into(), name.into()],
+        )
+        .await?;
+    rows.into_iter().next().map(decode).transpose()
+}
+
+/// The value of a section in every organisation that has one, after `after` in the order of their ids.
+pub async fn list_by_name(
+    db: &impl Db,
+    name: &str,
+    after: &OrgId,
+    limit: u32,
+) -> Result<Vec<(OrgId, String)>, Error> {
+    let rows = db
+        .query(
+            "SELECT org_id, value
+               FROM organization_settings
+              WHERE name = ?1 AND org_id > ?2
+           ORDER BY org_id LIMIT ?3",
+            &[name.into(), after.into(), limit.into()],
+        )
+        .await?;
+    rows.into_iter().map(|mut row| Ok((OrgId(row.text(0)?), row.text(1)?))).collect()
+}
+
+/// Sets the section, whatever it was.
+pub async fn record(db: &impl Db, change: Change<'_>, now: Timestamp) -> Result<(), Error> {
+    db.query(
+        "INSERT INTO organization_settings (org_id, name, value, updated_at, updated_by, audit)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (org_id, name) DO UPDATE
+            SET value = excluded.value, version = version + 1, updated_at = excluded.updated_at,
+                updated_by = excluded.updated_by, audit = excluded.audit",
+        &params(change, now),
+    )
+    .await
+    .map(drop)
+}
+
+/// Sets the section if it still has the version that the writer saw, 0 for none.
+/// `false` when somebody else was faster.
+pub async fn record_if(
+    db: &impl Db,
+    change: Change<'_>,
+    seen: u32,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let mut params = params(change, now);
+    params.push(seen.into());
+    let rows = db
+        .query(
+            "INSERT INTO organization_settings (org_id, name, value, updated_at, updated_by, audit)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6
+              WHERE ?7 = coalesce((SELECT version FROM organization_settings WHERE org_id = ?1 AND name = ?2), 0)
+                 ON CONFLICT (org_id, name) DO UPDATE
+                SET value = excluded.value, version = version + 1, updated_at = excluded.updated_at,
+                    updated_by = excluded.updated_by, audit = excluded.audit
+              WHERE version = ?7
+          RETURNING version",
+            &params,
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+fn params(change: Change<'_>, now: Timestamp) -> Vec<crate::Value> {
+    vec![
+        change.org.into(),
+        change.name.into(),
+        change.value.into(),
+        now.into(),
+        change.by.into(),
+        change.audit.into(),
+    ]
+}
+
+fn decode(mut row: Row) -> Result<Setting, Error> {
+    Ok(Setting {
+        value: row.text(0)?,
+        version: row.integer(1)?,
+        updated_at: row.timestamp(2)?,
+        updated_by: UserId(row.text(3)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixtures::{NOW, plan},
+        native::Memory,
+    };
+
+    async fn change(db: &Memory, org: &str, value: &str, seen: Option<u32>) -> bool {
+        let (org, by) = (org.into(), "u1".into());
+        let change = Change { org: &org, name: "colour", value, by: &by, audit: "{}" };
+        match seen {
+            None => record(db, change, NOW).await.map(|()| true).unwrap(),
+            Some(seen) => record_if(db, change, seen, NOW).await.unwrap(),
+        }
+    }
+
+    async fn seen(db: &Memory, org: &str) -> Option<(String, u32)> {
+        find(db, &org.into(), "colour").await.unwrap().map(|it| (it.value, it.version))
+    }
+
+    #[tokio::test]
+    async fn a_section_is_each_organisations_own() {
+        let db = Memory::migrated();
+        assert_eq!(seen(&db, "o1").await, None);
+        assert!(change(&db, "o1", "1", None).await);
+        assert!(change(&db, "o1", "2", None).await);
+        assert!(change(&db, "o2", "3", None).await);
+        assert_eq!(seen(&db, "o1").await, Some(("2".into(), 2)));
+        let listed = list_by_name(&db, "colour", &"".into(), 9).await.unwrap();
+        assert_eq!(listed, [("o1".into(), "2".into()), ("o2".into(), "3".into())]);
+        assert_eq!(list_by_name(&db, "colour", &"o1".into(), 9).await.unwrap().len(), 1);
+        assert_eq!(find(&db, &"o1".into(), "size").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn of_two_that_saw_the_same_version_one_writes() {
+        let db = Memory::migrated();
+        assert!(change(&db, "o1", "1", Some(0)).await);
+        assert!(!change(&db, "o1", "2", Some(0)).await);
+        assert!(change(&db, "o1", "3", Some(1)).await);
+        assert!(!change(&db, "o1", "4", Some(1)).await);
+        assert!(!change(&db, "o1", "5", Some(7)).await);
+        assert_eq!(seen(&db, "o1").await, Some(("3".into(), 2)));
+    }
+
+    #[tokio::test]
+    async fn settings_are_found_by_key() {
+        plan(async |db| {
+            drop(find(db, &"o1".into(), "colour").await);
+            drop(list_by_name(db, "colour", &"".into(), 9).await);
+        })
+        .await
+        .never_scans();
+    }
+}
