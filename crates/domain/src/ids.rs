@@ -44,4 +44,8 @@ ids! {
     BatchId,
     OrgId,
     UserId,
+    SessionId,
+    /// Of an API key's row, not its secret.
+    ApiKeyId,
+    InvitationId,
 }

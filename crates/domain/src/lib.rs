@@ -2,12 +2,16 @@
 //!
 //! Absent on purpose: I/O, the clock, randomness, async and serialization. Callers bring them as values.
 
+pub mod accounts;
 pub mod agents;
+pub mod api_keys;
 pub mod builds;
+pub mod device_logins;
 pub mod devices;
 pub mod enrollment;
 pub mod executable;
 pub mod ids;
+pub mod passwords;
 pub mod permissions;
 pub mod platform;
 pub mod precedence;
@@ -16,6 +20,7 @@ pub mod releases;
 pub mod schedules;
 pub mod sealing;
 pub mod secrets;
+pub mod sessions;
 pub mod signing;
 pub mod tasks;
 pub mod time;

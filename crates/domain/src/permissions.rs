@@ -78,6 +78,15 @@ impl Role {
         claim.and_then(|it| it.parse().ok()).unwrap_or(Self::Explorer)
     }
 
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Analyst => "analyst",
+            Self::Explorer => "explorer",
+        }
+    }
+
     /// Each with its row in [`TABLE`].
     pub fn permissions(self) -> impl Iterator<Item = (usize, &'static str)> {
         let rows = TABLE.iter().enumerate().filter(move |(_, (_, least))| *least <= self);
