@@ -45,7 +45,12 @@ impl<P: Permission> Caller<P> {
         if request.query()?.one("org_id")?.is_some_and(|it| it != org_id) {
             return Err(Problem::forbidden("Access denied to this organization"));
         }
-        let actor = Actor { user_id: person.user_id, org_id };
+        let actor = Actor {
+            user_id: person.user_id,
+            org_id,
+            address: request.client_address(),
+            request_id: request.id.clone(),
+        };
         Ok(Self { actor, budget: person.budget, permitted: PhantomData })
     }
 

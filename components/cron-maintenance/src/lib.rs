@@ -24,7 +24,7 @@ mod bindings {
     });
 }
 
-use bindings::myrmidon::domain::{agent_sweeps, task_sweeps};
+use bindings::myrmidon::domain::{agent_sweeps, audit_sweeps, task_sweeps};
 
 /// Rows that one statement touches, and statements that one run makes of each kind.
 const BATCH: u32 = 500;
@@ -40,6 +40,7 @@ struct Done {
     overdue: u32,
     offline: u32,
     pruned: u32,
+    sealed: u32,
     /// Whether a sweep stopped at its bound.
     remaining: bool,
 }
@@ -52,6 +53,7 @@ async fn maintain(_: Scheduler, _: Request) -> Answer {
         overdue: sweep(task_sweeps::fail_overdue, &mut remaining).await?,
         offline: sweep(agent_sweeps::detect_offline, &mut remaining).await?,
         pruned: sweep(agent_sweeps::prune_history, &mut remaining).await?,
+        sealed: sweep(audit_sweeps::seal, &mut remaining).await?,
         remaining,
     };
     Response::data(StatusCode::OK, &done)

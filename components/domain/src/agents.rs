@@ -10,7 +10,7 @@ use domain::{
 use store::agents;
 
 use crate::{
-    Component,
+    Component, audit,
     bindings::exports::myrmidon::domain::{
         agents::{Agent, AgentFilter, AgentPage, AgentSummary, Guest, RotateError, Rotated},
         types::{Actor, AgentStatus, Fault, RuntimeStatus},
@@ -48,6 +48,7 @@ impl Guest for Component {
 
     async fn rotate_key(by: Actor, id: String) -> Result<Rotated, RotateError> {
         let call = Call::begin().await?;
+        let entry = audit::entry(&call, &by, "agent.rotate-key");
         let (org, agent) = (OrgId(by.org_id), AgentId(id));
         let Counted { budget, allowed } = count_rotation(&call, &by.user_id, &agent).await?;
         if !allowed {
@@ -58,8 +59,9 @@ impl Guest for Component {
         let fresh = agent_key(&call::random());
         let sealed = sealing_key.seal(&agent, &fresh, call::random());
         let offered = (&Digest::of(fresh.expose()), sealed.as_slice());
-        let pending = agents::rotation::start(call.db, &org, &agent, offered, call.now).await?;
+        let pending = agents::rotation::start(call.db, &org, &agent, offered, &entry).await?;
         let pending = pending.ok_or(RotateError::NotFound(budget.into()))?;
+        audit::seal(&call, &org).await;
 
         Ok(Rotated {
             agent_key: sealing::open(&sealing_key, &agent, &pending.sealed)?,

@@ -9,7 +9,7 @@ use domain::{
 use spin_sdk::wit_bindgen::StreamReader;
 
 use crate::{
-    Component,
+    Component, audit,
     bindings::exports::myrmidon::domain::{
         builds::{Build, Format, Guest, Opened, Platform, Upload, UploadError},
         types::{Actor, Artifact, Fault},
@@ -46,8 +46,10 @@ impl Guest for Component {
         let build =
             builds::Build::of_upload(&test_uuid, platform.into(), bytes, upload.size, call.now);
 
-        let (org, user) = (by.org_id.into(), by.user_id.into());
-        let replaced = store::builds::register(call.db, &org, &test_uuid, &build, &user).await?;
+        let entry = audit::entry(&call, &by, "build.upload");
+        let org = by.org_id.into();
+        let replaced = store::builds::register(call.db, &org, &test_uuid, &build, &entry).await?;
+        audit::seal(&call, &org).await;
         let blobs = transfers::open_store().await?;
         transfers::settle(&blobs, &upload.into()).await?;
         if let Some(sha256) = replaced {
@@ -79,7 +81,10 @@ impl Guest for Component {
 
     async fn remove(by: Actor, test_uuid: String) -> Result<(), Fault> {
         let call = Call::begin().await?;
-        let removed = store::builds::delete(call.db, &by.org_id.into(), &test_uuid).await?;
+        let entry = audit::entry(&call, &by, "build.remove");
+        let org = by.org_id.into();
+        let removed = store::builds::delete(call.db, &org, &test_uuid, &entry).await?;
+        audit::seal(&call, &org).await;
         if let Some(sha256) = removed {
             transfers::release(&transfers::open_store().await?, call.db, &sha256).await;
         }

@@ -9,7 +9,7 @@ use domain::{
 use store::enrollment_tokens;
 
 use crate::{
-    Component,
+    Component, audit,
     bindings::exports::myrmidon::domain::{
         enrollment_tokens::{Guest, Minted, NewToken, Token},
         types::{Actor, Fault},
@@ -20,6 +20,7 @@ use crate::{
 impl Guest for Component {
     async fn mint(by: Actor, token: NewToken) -> Result<Minted, Fault> {
         let call = Call::begin().await?;
+        let entry = audit::entry(&call, &by, "token.create");
         let secret = enrollment::token(&call::random());
         let minted = enrollment_tokens::Token {
             id: TokenId(call::sortable_id(call.now)),
@@ -33,7 +34,9 @@ impl Guest for Component {
             created_at: call.now,
             created_by: UserId(by.user_id),
         };
-        enrollment_tokens::insert(call.db, &minted, &Digest::of(secret.expose())).await?;
+        let digest = Digest::of(secret.expose());
+        enrollment_tokens::insert(call.db, &minted, &digest, &entry).await?;
+        audit::seal(&call, &minted.org).await;
         Ok(Minted {
             token: secret.into_exposed(),
             id: minted.id.0,
@@ -52,7 +55,11 @@ impl Guest for Component {
 
     async fn revoke(by: Actor, id: String) -> Result<bool, Fault> {
         let call = Call::begin().await?;
-        Ok(enrollment_tokens::delete(call.db, &OrgId(by.org_id), &TokenId(id)).await?)
+        let entry = audit::entry(&call, &by, "token.revoke");
+        let org = OrgId(by.org_id);
+        let revoked = enrollment_tokens::delete(call.db, &org, &TokenId(id), &entry).await?;
+        audit::seal(&call, &org).await;
+        Ok(revoked)
     }
 }
 

@@ -5,7 +5,7 @@ use domain::{ids::OrgId, platform::Platform, releases, secrets::Secret, signing:
 use spin_sdk::wit_bindgen::StreamReader;
 
 use crate::{
-    Component,
+    Component, audit,
     bindings::exports::myrmidon::domain::{
         releases::{Guest, NewRelease, Upload, UploadError},
         types::{Actor, Arch, Fault, Os, Release},
@@ -42,8 +42,10 @@ impl Guest for Component {
         let release =
             releases::NewRelease::from(release).publish(bytes, upload.size, &key, call.now);
 
-        let (org, user) = (by.org_id.into(), by.user_id.into());
-        let replaced = store::releases::register(call.db, &org, &release, &user).await?;
+        let entry = audit::entry(&call, &by, "version.publish");
+        let org = by.org_id.into();
+        let replaced = store::releases::register(call.db, &org, &release, &entry).await?;
+        audit::seal(&call, &org).await;
         let blobs = transfers::open_store().await?;
         transfers::settle(&blobs, &upload.into()).await?;
         if let Some(sha256) = replaced {
@@ -61,9 +63,11 @@ impl Guest for Component {
 
     async fn withdraw(by: Actor, version: String, os: Os, arch: Arch) -> Result<bool, Fault> {
         let call = Call::begin().await?;
+        let entry = audit::entry(&call, &by, "version.withdraw");
         let org = OrgId::from(by.org_id);
         let platform = Platform { os: os.into(), arch: arch.into() };
-        let withdrawn = store::releases::delete(call.db, &org, &version, platform).await?;
+        let withdrawn = store::releases::delete(call.db, &org, &version, platform, &entry).await?;
+        audit::seal(&call, &org).await;
         if let Some(sha256) = &withdrawn {
             transfers::release(&transfers::open_store().await?, call.db, sha256).await;
         }

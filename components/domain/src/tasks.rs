@@ -17,7 +17,7 @@ use self::{
     payload::Payload,
 };
 use crate::{
-    Component,
+    Component, audit,
     bindings::exports::myrmidon::domain::{
         tasks::{CancelError, CreateError, Guest, NewCommand, NewTest, TaskFilter, TaskPage},
         types::{Actor, Fault, Task},
@@ -116,8 +116,10 @@ impl Guest for Component {
 
     async fn cancel(by: Actor, id: String) -> Result<Task, CancelError> {
         let call = Call::begin().await?;
+        let entry = audit::entry(&call, &by, "task.cancel");
         let (org, id) = (OrgId(by.org_id), TaskId(id));
-        if let Some(cancelled) = tasks::record_cancellation(call.db, &org, &id).await? {
+        if let Some(cancelled) = tasks::record_cancellation(call.db, &org, &id, &entry).await? {
+            audit::seal(&call, &org).await;
             return Ok(cancelled.into());
         }
         match tasks::find(call.db, &org, &id).await? {

@@ -2,11 +2,11 @@
 
 use domain::{
     builds::Build,
-    ids::{AgentId, OrgId, UserId},
+    ids::{AgentId, OrgId},
     platform::Platform,
 };
 
-use crate::{Db, Error, Row};
+use crate::{Db, Error, Row, audit::Entry};
 
 /// Upper and lower case of the test's UUID are the same.
 pub async fn find(db: &impl Db, org: &OrgId, test_uuid: &str) -> Result<Option<Build>, Error> {
@@ -56,13 +56,13 @@ pub async fn register(
     org: &OrgId,
     test_uuid: &str,
     build: &Build,
-    by: &UserId,
+    entry: &Entry,
 ) -> Result<Option<String>, Error> {
     let rows = db
         .query(
             "INSERT INTO builds
-                    (org_id, test_uuid, os, arch, filename, sha256, size, signed, built_at, created_by)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                    (org_id, test_uuid, os, arch, filename, sha256, size, signed, built_at, created_by, audit)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT (org_id, test_uuid) DO UPDATE
                 SET replaced_sha256 = sha256,
                     os              = excluded.os,
@@ -72,7 +72,8 @@ pub async fn register(
                     size            = excluded.size,
                     signed          = excluded.signed,
                     built_at        = excluded.built_at,
-                    created_by      = excluded.created_by
+                    created_by      = excluded.created_by,
+                    audit           = excluded.audit
           RETURNING nullif(replaced_sha256, sha256)",
             &[
                 org.into(),
@@ -84,7 +85,8 @@ pub async fn register(
                 build.size.cast_signed().into(),
                 build.signed.into(),
                 build.built_at.into(),
-                by.into(),
+                (&entry.actor).into(),
+                entry.into(),
             ],
         )
         .await?;
@@ -92,11 +94,17 @@ pub async fn register(
 }
 
 /// Returns the digest of the bytes that thereby lost a reference; none when there was no build.
-pub async fn delete(db: &impl Db, org: &OrgId, test_uuid: &str) -> Result<Option<String>, Error> {
+/// The entry `build.remove` is what deletes the row.
+pub async fn delete(
+    db: &impl Db,
+    org: &OrgId,
+    test_uuid: &str,
+    entry: &Entry,
+) -> Result<Option<String>, Error> {
     let rows = db
         .query(
-            "DELETE FROM builds WHERE org_id = ?1 AND test_uuid = ?2 RETURNING sha256",
-            &[org.into(), test_uuid.into()],
+            "UPDATE builds SET audit = ?3 WHERE org_id = ?1 AND test_uuid = ?2 RETURNING sha256",
+            &[org.into(), test_uuid.into(), entry.into()],
         )
         .await?;
     rows.into_iter().next().map(|mut row| row.text(0)).transpose()
@@ -123,7 +131,7 @@ mod tests {
     use super::*;
     use crate::{
         blob_references,
-        fixtures::{self, plan},
+        fixtures::{self, entry, plan},
         native::Memory,
     };
 
@@ -141,7 +149,7 @@ mod tests {
     }
 
     async fn store(db: &Memory, org: &str, build: &Build) -> Option<String> {
-        register(db, &org.into(), TEST, build, &"u1".into()).await.unwrap()
+        register(db, &org.into(), TEST, build, &entry("build.upload")).await.unwrap()
     }
 
     #[tokio::test]
@@ -167,9 +175,12 @@ mod tests {
     async fn deleting_is_for_the_own_organisation_and_names_the_bytes() {
         let db = Memory::migrated();
         store(&db, "o1", &build('a')).await;
-        assert_eq!(delete(&db, &"o2".into(), TEST).await.unwrap(), None);
-        assert_eq!(delete(&db, &"o1".into(), TEST).await.unwrap(), Some("a".repeat(64)));
-        assert_eq!(delete(&db, &"o1".into(), TEST).await.unwrap(), None);
+        let remove =
+            async |org: &str| delete(&db, &org.into(), TEST, &entry("build.remove")).await.unwrap();
+        assert_eq!(remove("o2").await, None);
+        assert_eq!(remove("o1").await, Some("a".repeat(64)));
+        assert_eq!(remove("o1").await, None);
+        assert_eq!(find(&db, &"o1".into(), TEST).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -179,7 +190,7 @@ mod tests {
         fixtures::agent(&db, "ak_1").await;
         fixtures::task(&db, "t1", "pending").await;
         // The task's test is `u1`; the build's says so in another case.
-        register(&db, &org, "U1", &build('a'), &"p1".into()).await.unwrap();
+        register(&db, &org, "U1", &build('a'), &entry("build.upload")).await.unwrap();
         for (status, expected) in [
             ("pending", false),
             ("assigned", true),
@@ -199,7 +210,8 @@ mod tests {
         let db = Memory::migrated();
         fixtures::agent(&db, "ak_1").await;
         fixtures::task(&db, "t1", "executing").await;
-        register(&db, &"org".into(), "u1", &build('a'), &"p1".into()).await.unwrap();
+        let upload = entry("build.upload");
+        register(&db, &"org".into(), "u1", &build('a'), &upload).await.unwrap();
         for (org, agent, test) in [("o2", "a1", "u1"), ("org", "a2", "u1"), ("org", "a1", "u2")] {
             let found = find_for_agent(&db, &org.into(), &agent.into(), test).await.unwrap();
             assert_eq!(found, None, "{org} {agent} {test}");

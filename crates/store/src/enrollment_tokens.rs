@@ -8,7 +8,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row};
+use crate::{Db, Error, Row, audit::Entry};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -21,10 +21,15 @@ pub struct Token {
     pub created_by: UserId,
 }
 
-pub async fn insert(db: &impl Db, token: &Token, digest: &Digest) -> Result<(), Error> {
+pub async fn insert(
+    db: &impl Db,
+    token: &Token,
+    digest: &Digest,
+    entry: &Entry,
+) -> Result<(), Error> {
     db.query(
-        "INSERT INTO enrollment_tokens (id, org_id, digest, metadata, max_uses, use_count, expires_at, created_at, created_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO enrollment_tokens (id, org_id, digest, metadata, max_uses, use_count, expires_at, created_at, created_by, audit)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         &[
             (&token.id).into(),
             (&token.org).into(),
@@ -35,6 +40,7 @@ pub async fn insert(db: &impl Db, token: &Token, digest: &Digest) -> Result<(), 
             token.allowance.expires_at.into(),
             token.created_at.into(),
             (&token.created_by).into(),
+            entry.into(),
         ],
     )
     .await
@@ -72,12 +78,12 @@ pub async fn list_active(
     rows.into_iter().map(decode).collect()
 }
 
-/// `false` when this organisation has no such token.
-pub async fn delete(db: &impl Db, org: &OrgId, id: &TokenId) -> Result<bool, Error> {
+/// `false` when this organisation has no such token. The entry `token.revoke` is what deletes the row.
+pub async fn delete(db: &impl Db, org: &OrgId, id: &TokenId, entry: &Entry) -> Result<bool, Error> {
     let rows = db
         .query(
-            "DELETE FROM enrollment_tokens WHERE id = ?1 AND org_id = ?2 RETURNING 1",
-            &[id.into(), org.into()],
+            "UPDATE enrollment_tokens SET audit = ?3 WHERE id = ?1 AND org_id = ?2 RETURNING 1",
+            &[id.into(), org.into(), entry.into()],
         )
         .await?;
     Ok(!rows.is_empty())
@@ -106,7 +112,7 @@ fn decode_allowance(row: &mut Row, column: usize) -> Result<Allowance, Error> {
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{NOW, plan, run, token},
+        fixtures::{NOW, entry, integer, plan, run, token},
         native::Memory,
     };
 
@@ -139,16 +145,19 @@ mod tests {
         let db = Memory::migrated();
         token(&db, 1).await;
         let id = TokenId::from("k1");
-        assert!(!delete(&db, &"other".into(), &id).await.unwrap());
-        assert!(delete(&db, &"org".into(), &id).await.unwrap());
-        assert!(!delete(&db, &"org".into(), &id).await.unwrap());
+        let revoke =
+            async |org: &str| delete(&db, &org.into(), &id, &entry("token.revoke")).await.unwrap();
+        assert!(!revoke("other").await);
+        assert!(revoke("org").await);
+        assert!(!revoke("org").await);
+        assert_eq!(integer(&db, "SELECT count(*) FROM enrollment_tokens").await, Some(0));
     }
 
     #[tokio::test]
     async fn tokens_are_found_by_an_index() {
         plan(async |db| {
             drop(find(db, &Digest::of("secret")).await);
-            drop(delete(db, &"org".into(), &"k1".into()).await);
+            drop(delete(db, &"org".into(), &"k1".into(), &entry("token.revoke")).await);
             drop(list_active(db, &"org".into(), (1, 0), NOW).await);
         })
         .await

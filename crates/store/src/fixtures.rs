@@ -11,8 +11,10 @@ use domain::{
 
 use crate::{
     Db, Error, Row, Value,
+    audit::Entry,
     enrollment_tokens::{self, Token},
     native::Memory,
+    tasks::record_cancellation,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -47,7 +49,20 @@ pub(crate) async fn token(db: &Memory, max_uses: u32) {
         created_at: NOW,
         created_by: "user".into(),
     };
-    enrollment_tokens::insert(db, &token, &Digest::of("secret")).await.unwrap();
+    let digest = Digest::of("secret");
+    enrollment_tokens::insert(db, &token, &digest, &entry("token.create")).await.unwrap();
+}
+
+/// Something that `user` does now.
+pub(crate) fn entry(action: &'static str) -> Entry {
+    Entry {
+        at: NOW,
+        actor: "user".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        request_id: "r1".to_owned(),
+        action,
+        details: None,
+    }
 }
 
 /// Sets one column of `a1`.
@@ -84,6 +99,13 @@ pub(crate) async fn task_of(db: &Memory, id: &str, agent: &str, status: &str) {
         &[id.into(), agent.into(), status.into(), NOW.into()],
     )
     .await;
+}
+
+/// What a person of `org` does to `t1`; `false` when it had ended.
+pub(crate) async fn cancel(db: &Memory) -> bool {
+    let entry = entry("task.cancel");
+    let cancelled = record_cancellation(db, &"org".into(), &"t1".into(), &entry).await;
+    cancelled.unwrap().is_some()
 }
 
 pub(crate) async fn run(db: &impl Db, sql: &str, params: &[Value]) -> Vec<Row> {

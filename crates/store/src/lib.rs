@@ -4,6 +4,7 @@
 //! Spin database in a component and on native `SQLite` in tests and programs.
 
 pub mod agents;
+pub mod audit;
 pub mod blob_references;
 pub mod builds;
 pub mod devices;

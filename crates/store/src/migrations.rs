@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 /// In order. A migration that has shipped never changes: its checksum is kept beside its name.
 const ALL: &[Migration] = &[
     Migration { name: "0001_fleet", sql: include_str!("../../../migrations/0001_fleet.sql") },
+    Migration { name: "0002_audit", sql: include_str!("../../../migrations/0002_audit.sql") },
     Migration {
         name: "0004_fleet_administration",
         sql: include_str!("../../../migrations/0004_fleet_administration.sql"),
@@ -133,7 +134,8 @@ mod tests {
     const NOW: Timestamp = Timestamp(0);
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
 
-    /// What a schema says, without the spelling of white space.
+    /// What a schema says, without the spelling of white space: a column that was added to a table
+    /// stands in its statement, before the table's constraints.
     fn schema(connection: &Connection) -> Vec<String> {
         let mut statement = connection
             .prepare(
@@ -146,7 +148,9 @@ mod tests {
         rows.map(|sql| {
             let sql = sql.unwrap();
             let lines = sql.lines().map(|line| line.split("--").next().unwrap());
-            lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+            let spaced = lines.map(|line| line.replace(',', " , ").replace(')', " ) "));
+            let spaced = spaced.collect::<Vec<_>>().join("\n");
+            spaced.split_whitespace().collect::<Vec<_>>().join(" ")
         })
         .collect()
     }
@@ -159,6 +163,76 @@ mod tests {
         let sum = fs::read_to_string(Path::new(FOLDER).join("schema.sql")).unwrap();
         stated.execute_batch(&sum).unwrap();
         assert_eq!(schema(&migrated), schema(&stated));
+    }
+
+    #[test]
+    fn a_schema_that_lacks_a_check_is_another() {
+        let stated = |sql: &str| {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch(sql).unwrap();
+            schema(&connection)
+        };
+        let checked = stated("CREATE TABLE a (b TEXT, c TEXT CHECK (c <> ''), CHECK (b <> ''))");
+        assert_ne!(checked, stated("CREATE TABLE a (b TEXT, c TEXT, CHECK (b <> ''))"));
+        assert_ne!(checked, stated("CREATE TABLE a (b TEXT, c TEXT CHECK (c <> ''))"));
+        assert_eq!(
+            checked,
+            stated(
+                "CREATE TABLE a (b TEXT\n, CHECK (b <> '')); ALTER TABLE a ADD COLUMN c TEXT CHECK (c <> '')"
+            ),
+        );
+    }
+
+    /// What was there before an upgrade is there after it.
+    #[test]
+    fn an_upgrade_from_the_first_schema_keeps_every_row() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        apply_all(&mut connection, &ALL[..1], NOW).unwrap();
+        connection.execute_batch(include_str!("migrations/of_0001.sql")).unwrap();
+        let before = rows(&connection, None);
+        assert!(before.iter().all(|(_, rows)| !rows.is_empty()), "a table is empty: {before:?}");
+
+        apply(&mut connection, NOW).unwrap();
+
+        assert_eq!(rows(&connection, Some(&before)), before);
+        let broken = "SELECT count(*) FROM pragma_foreign_key_check";
+        assert_eq!(connection.query_row(broken, [], |row| row.get(0)), Ok(0));
+        let found: String =
+            connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, "ok");
+    }
+
+    /// The named columns of all tables, or of those given, row by row.
+    type Rows = Vec<((String, Vec<String>), Vec<String>)>;
+
+    fn rows(connection: &Connection, like: Option<&Rows>) -> Rows {
+        let tables = match like {
+            Some(rows) => rows.iter().map(|(table, _)| table.clone()).collect(),
+            None => columns(connection),
+        };
+        let read = |(table, columns): (String, Vec<String>)| {
+            let shown = columns.iter().map(|it| format!("quote({it})")).collect::<Vec<_>>();
+            let sql = format!("SELECT {} FROM {table} ORDER BY 1", shown.join(" || ',' || "));
+            let mut statement = connection.prepare(&sql).unwrap();
+            let rows = statement.query_map([], |row| row.get(0)).unwrap();
+            let rows = rows.collect::<Result<_, _>>().unwrap();
+            ((table, columns), rows)
+        };
+        tables.into_iter().map(read).collect::<Vec<_>>()
+    }
+
+    fn columns(connection: &Connection) -> Vec<(String, Vec<String>)> {
+        let sql = "SELECT tables.name, group_concat(columns.name)
+                     FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+                    WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%'
+                      AND tables.name <> 'schema_migrations'
+                 GROUP BY tables.name ORDER BY tables.name";
+        let mut statement = connection.prepare(sql).unwrap();
+        let tables = statement.query_map([], |row| {
+            let columns: String = row.get(1)?;
+            Ok((row.get(0)?, columns.split(',').map(str::to_owned).collect()))
+        });
+        tables.unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     #[test]

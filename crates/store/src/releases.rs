@@ -1,13 +1,8 @@
 //! `agent_releases`: agent binaries, one row per organisation, version and platform.
 
-use domain::{
-    ids::{OrgId, UserId},
-    platform::Platform,
-    precedence,
-    releases::Release,
-};
+use domain::{ids::OrgId, platform::Platform, precedence, releases::Release};
 
-use crate::{Db, Error, Row};
+use crate::{Db, Error, Row, audit::Entry};
 
 /// Registers the release, in place of one of the same version and platform, and returns the digest
 /// of the bytes that thereby lost a reference.
@@ -15,14 +10,14 @@ pub async fn register(
     db: &impl Db,
     org: &OrgId,
     release: &Release,
-    by: &UserId,
+    entry: &Entry,
 ) -> Result<Option<String>, Error> {
     let rows = db
         .query(
             "INSERT INTO agent_releases
                     (org_id, version, os, arch, precedence, binary_sha256, binary_size,
-                     binary_signature, signed, release_notes, mandatory, created_at, created_by)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                     binary_signature, signed, release_notes, mandatory, created_at, created_by, audit)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                  ON CONFLICT (org_id, version, os, arch) DO UPDATE
                 SET replaced_sha256  = binary_sha256,
                     precedence       = excluded.precedence,
@@ -33,7 +28,8 @@ pub async fn register(
                     release_notes    = excluded.release_notes,
                     mandatory        = excluded.mandatory,
                     created_at       = excluded.created_at,
-                    created_by       = excluded.created_by
+                    created_by       = excluded.created_by,
+                    audit            = excluded.audit
           RETURNING nullif(replaced_sha256, binary_sha256)",
             &[
                 org.into(),
@@ -48,7 +44,8 @@ pub async fn register(
                 release.notes.as_str().into(),
                 release.mandatory.into(),
                 release.created_at.into(),
-                by.into(),
+                (&entry.actor).into(),
+                entry.into(),
             ],
         )
         .await?;
@@ -118,15 +115,18 @@ pub async fn find_only_latest(db: &impl Db, platform: Platform) -> Result<Option
 }
 
 /// Returns the digest of the bytes that thereby lost a reference; none when there was no release.
+/// The entry `version.withdraw` is what deletes the row.
 pub async fn delete(
     db: &impl Db,
     org: &OrgId,
     version: &str,
     platform: Platform,
+    entry: &Entry,
 ) -> Result<Option<String>, Error> {
     let rows = db
         .query(
-            "DELETE FROM agent_releases
+            "UPDATE agent_releases
+                SET audit = ?5
               WHERE org_id = ?1 AND version = ?2 AND os = ?3 AND arch = ?4
           RETURNING binary_sha256",
             &[
@@ -134,6 +134,7 @@ pub async fn delete(
                 version.into(),
                 platform.os.as_str().into(),
                 platform.arch.as_str().into(),
+                entry.into(),
             ],
         )
         .await?;
@@ -162,7 +163,11 @@ mod tests {
     };
 
     use super::*;
-    use crate::{blob_references, fixtures::plan, native::Memory};
+    use crate::{
+        blob_references,
+        fixtures::{entry, plan},
+        native::Memory,
+    };
 
     const LINUX: Platform = Platform { os: Os::Linux, arch: Arch::Amd64 };
     const DARWIN: Platform = Platform { os: Os::Darwin, arch: Arch::Arm64 };
@@ -182,7 +187,7 @@ mod tests {
     }
 
     async fn publish(db: &Memory, org: &str, release: &Release) -> Option<String> {
-        register(db, &org.into(), release, &"u1".into()).await.unwrap()
+        register(db, &org.into(), release, &entry("version.publish")).await.unwrap()
     }
 
     async fn latest(db: &Memory, org: &str, platform: Platform) -> Option<String> {
@@ -266,7 +271,9 @@ mod tests {
         let db = Memory::migrated();
         publish(&db, "o1", &release("1.0.0", 'a', 1)).await;
         publish(&db, "o1", &Release { platform: DARWIN, ..release("1.0.0", 'b', 2) }).await;
-        let drop = async |org: &str| delete(&db, &org.into(), "1.0.0", LINUX).await.unwrap();
+        let withdraw = entry("version.withdraw");
+        let drop =
+            async |org: &str| delete(&db, &org.into(), "1.0.0", LINUX, &withdraw).await.unwrap();
         assert_eq!(drop("o2").await, None);
         assert_eq!(drop("o1").await, Some("a".repeat(64)));
         assert_eq!(drop("o1").await, None);

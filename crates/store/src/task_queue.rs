@@ -100,7 +100,8 @@ mod tests {
     use super::*;
     use crate::{
         fixtures::{
-            NOW, agent, device, integer, other_agent, plan, run, task, task_of, text, update_agent,
+            NOW, agent, cancel, device, integer, other_agent, plan, run, task, task_of, text,
+            update_agent,
         },
         native::Memory,
     };
@@ -199,7 +200,7 @@ mod tests {
         let db = fleet().await;
         task(&db, "t1", "pending").await;
         poll(&db, NOW).await;
-        crate::tasks::record_cancellation(&db, &"org".into(), &"t1".into()).await.unwrap();
+        cancel(&db).await;
         assert_eq!(find_claimed(&db, &device("key"), &"t1".into()).await.unwrap(), None);
     }
 
@@ -208,7 +209,7 @@ mod tests {
         let db = fleet().await;
         task(&db, "t1", "pending").await;
         poll(&db, NOW).await;
-        crate::tasks::record_cancellation(&db, &"org".into(), &"t1".into()).await.unwrap();
+        cancel(&db).await;
         update_agent(&db, "polled_at", NOW).await;
         let status = text(&db, "SELECT status FROM tasks").await;
         assert_eq!(status.as_deref(), Some("expired"));

@@ -7,7 +7,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row};
+use crate::{Db, Error, Row, audit::Entry};
 
 pub mod creation;
 pub mod list;
@@ -121,18 +121,19 @@ pub async fn record_cancellation(
     db: &impl Db,
     org: &OrgId,
     id: &TaskId,
+    entry: &Entry,
 ) -> Result<Option<Task>, Error> {
     let rows = db
         .query(
             concat!(
                 "UPDATE tasks
-                    SET status = 'expired', ended_by = 'person', overdue_at = NULL
+                    SET status = 'expired', ended_by = 'person', overdue_at = NULL, audit = ?3
                   WHERE id = ?1 AND org_id = ?2
                     AND status IN ('pending', 'assigned', 'downloading', 'executing')
               RETURNING ",
                 task_columns!()
             ),
-            &[id.into(), org.into()],
+            &[id.into(), org.into(), entry.into()],
         )
         .await?;
     rows.into_iter().next().map(|mut row| decode(&mut row)).transpose()
@@ -142,7 +143,7 @@ pub async fn record_cancellation(
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{agent, task},
+        fixtures::{agent, entry, task},
         native::Memory,
     };
 
@@ -162,16 +163,20 @@ mod tests {
         assert_eq!(find(&db, &"org".into(), &"t2".into()).await.unwrap(), None);
     }
 
+    async fn cancel(db: &Memory, org: &str) -> Option<Task> {
+        let entry = entry("task.cancel");
+        record_cancellation(db, &org.into(), &"t1".into(), &entry).await.unwrap()
+    }
+
     #[tokio::test]
     async fn every_task_that_has_not_ended_can_be_cancelled_once() {
         for status in ["pending", "assigned", "downloading", "executing"] {
             let db = with_task(status).await;
-            let (org, id) = ("org".into(), "t1".into());
-            let cancelled = record_cancellation(&db, &org, &id).await.unwrap().unwrap();
+            let cancelled = cancel(&db, "org").await.unwrap();
             assert_eq!(cancelled.status, TaskStatus::Expired);
             assert_eq!(cancelled.ended_by, Some(EndedBy::Person));
             assert_eq!(cancelled.completed_at, None);
-            assert_eq!(record_cancellation(&db, &org, &id).await.unwrap(), None);
+            assert_eq!(cancel(&db, "org").await, None);
         }
     }
 
@@ -179,8 +184,7 @@ mod tests {
     async fn what_has_ended_or_is_foreign_cannot_be_cancelled() {
         for (status, org) in [("completed", "org"), ("failed", "org"), ("pending", "other")] {
             let db = with_task(status).await;
-            let cancelled = record_cancellation(&db, &org.into(), &"t1".into()).await.unwrap();
-            assert_eq!(cancelled, None);
+            assert_eq!(cancel(&db, org).await, None);
         }
     }
 }

@@ -11,6 +11,7 @@ use domain::{
 use store::tasks::creation;
 
 use crate::{
+    audit,
     bindings::exports::myrmidon::domain::{
         tasks::{CreateError, Ineligible, Mismatch},
         types::{Actor, Fault},
@@ -47,6 +48,8 @@ pub(super) async fn create(
     let pairs: Vec<_> = ids.iter().zip(agents.iter().map(|it| &it.0)).collect();
     let assignments = serde_json::to_string(&pairs).map_err(|it| fault::unavailable(&it))?;
     let org = OrgId(by.org_id.clone());
+    let entry = audit::entry(call, by, "task.create");
+    let entry = entry.with_details(serde_json::json!({ "tasks": pairs }));
     let batch = creation::Batch {
         org: &org,
         id: &call::sortable_id(call.now),
@@ -59,9 +62,11 @@ pub(super) async fn create(
         max_retries: order.max_retries,
         target_index: order.target_index,
         created_by: &by.user_id,
+        entry: Some(&entry),
         platform: order.platform,
     };
     if creation::insert(call.db, batch, call.now).await? {
+        audit::seal(call, &org).await;
         return Ok(ids);
     }
     let candidates = creation::list_candidates(call.db, &org, &assignments).await?;

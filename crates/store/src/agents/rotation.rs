@@ -6,7 +6,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row};
+use crate::{Db, Error, Row, audit::Entry};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
@@ -22,7 +22,7 @@ pub async fn start(
     org: &OrgId,
     id: &AgentId,
     (key, sealed): (&Digest, &[u8]),
-    now: Timestamp,
+    entry: &Entry,
 ) -> Result<Option<Pending>, Error> {
     let rows = db
         .query(
@@ -30,10 +30,11 @@ pub async fn start(
                 SET updated_at          = iif(pending_key_digest IS NULL, ?5, updated_at),
                     pending_key_digest  = coalesce(pending_key_digest, ?3),
                     pending_key_sealed  = coalesce(pending_key_sealed, ?4),
-                    rotation_started_at = coalesce(rotation_started_at, ?5)
+                    rotation_started_at = coalesce(rotation_started_at, ?5),
+                    audit               = ?6
               WHERE id = ?1 AND org_id = ?2
           RETURNING pending_key_sealed, rotation_started_at",
-            &[id.into(), org.into(), key.into(), sealed.into(), now.into()],
+            &[id.into(), org.into(), key.into(), sealed.into(), entry.at.into(), entry.into()],
         )
         .await?;
     rows.into_iter().next().map(decode).transpose()
@@ -47,13 +48,14 @@ fn decode(mut row: Row) -> Result<Pending, Error> {
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{NOW, agent, events, plan},
+        fixtures::{NOW, agent, entry, events, plan},
         native::Memory,
     };
 
     async fn rotate(db: &impl Db, org: &str, key: &str, now: Timestamp) -> Option<Pending> {
         let sealed = key.as_bytes();
-        start(db, &org.into(), &"a1".into(), (&Digest::of(key), sealed), now).await.unwrap()
+        let entry = Entry { at: now, ..entry("agent.rotate-key") };
+        start(db, &org.into(), &"a1".into(), (&Digest::of(key), sealed), &entry).await.unwrap()
     }
 
     #[tokio::test]

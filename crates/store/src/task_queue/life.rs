@@ -11,9 +11,9 @@ use proptest::prelude::*;
 
 use super::{claim, reports};
 use crate::{
-    fixtures::{NOW, agent, device, run, task},
+    fixtures::{NOW, agent, cancel, device, run, task},
     native::Memory,
-    tasks::{Task, find, record_cancellation, sweeps},
+    tasks::{Task, find, sweeps},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +69,7 @@ impl Life {
             Event::Poll => drop(claim(db, &device("key"), now).await.unwrap().unwrap()),
             Event::Report(report) => self.report(report).await,
             Event::Cancel => {
-                drop(record_cancellation(db, &"org".into(), &"t1".into()).await.unwrap());
+                cancel(db).await;
             }
             Event::Expire => drop(sweeps::expire(db, now, 9).await.unwrap()),
             Event::FailStale => drop(sweeps::fail_stale(db, now, 9).await.unwrap()),

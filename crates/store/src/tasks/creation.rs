@@ -7,7 +7,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row};
+use crate::{Db, Error, Row, Value, audit::Entry};
 
 /// What the tasks of one call have in common.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub struct Batch<'a> {
     pub max_retries: u32,
     pub target_index: Option<&'a str>,
     pub created_by: &'a str,
+    /// Stands on the first task, for all of them.
+    pub entry: Option<&'a Entry>,
     /// Agents of another platform are not eligible.
     pub platform: Option<Platform>,
 }
@@ -35,8 +37,9 @@ pub async fn insert(db: &impl Db, batch: Batch<'_>, now: Timestamp) -> Result<bo
     let rows = db
         .query(
             "INSERT INTO tasks (id, agent_id, org_id, type, priority, payload, execution_timeout_seconds,
-                                ttl_seconds, created_at, expires_at, created_by, batch_id, max_retries, target_index)
-             SELECT wanted.value ->> 0, agents.id, agents.org_id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+                                ttl_seconds, created_at, expires_at, created_by, batch_id, max_retries, target_index, audit)
+             SELECT wanted.value ->> 0, agents.id, agents.org_id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+                    iif(wanted.key = 0, ?16, NULL)
                FROM json_each(?1) AS wanted CROSS JOIN agents ON agents.id = wanted.value ->> 1
               WHERE json_array_length(?1)
                     = (SELECT count(*)
@@ -60,6 +63,7 @@ pub async fn insert(db: &impl Db, batch: Batch<'_>, now: Timestamp) -> Result<bo
                 batch.target_index.into(),
                 batch.platform.map(|it| it.os.as_str()).into(),
                 batch.platform.map(|it| it.arch.as_str()).into(),
+                batch.entry.map(Value::from).into(),
             ],
         )
         .await?;
@@ -102,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        fixtures::{NOW, agent, integer, other_agent, plan, run, update_agent},
+        fixtures::{NOW, agent, entry, integer, other_agent, plan, run, update_agent},
         native::Memory,
         tasks::find,
     };
@@ -122,6 +126,7 @@ mod tests {
             max_retries: 1,
             target_index: None,
             created_by: "user",
+            entry: Some(&entry("task.create")),
             platform,
         };
         insert(db, batch, NOW).await.unwrap()
@@ -149,6 +154,7 @@ mod tests {
         assert_eq!((task.created_at, task.ttl_seconds, task.max_retries), (NOW, 10, 1));
         assert_eq!((task.payload.as_str(), task.batch.as_str()), (r#"{"test_uuid":"u1"}"#, "b1"));
         assert_eq!(integer(&db, "SELECT expires_at FROM tasks").await, Some(NOW.0 + 10_000));
+        assert_eq!(integer(&db, "SELECT count(*) FROM audit_log").await, Some(1));
     }
 
     #[tokio::test]
@@ -205,6 +211,7 @@ mod tests {
                 max_retries: 0,
                 target_index: None,
                 created_by: "user",
+                entry: None,
                 platform: None,
             };
             drop(insert(db, batch, NOW).await);

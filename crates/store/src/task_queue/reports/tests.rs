@@ -8,11 +8,11 @@ use domain::{
 use super::*;
 use crate::{
     fixtures::{
-        NOW, agent, device, events, integer, last_details, other_agent, plan, run, task, task_of,
-        text,
+        NOW, agent, cancel, device, events, integer, last_details, other_agent, plan, run, task,
+        task_of, text,
     },
     native::Memory,
-    tasks::{find, record_cancellation, sweeps},
+    tasks::{find, sweeps},
 };
 
 const BODY: &str = r#"{"task_id":"forged","test_uuid":"forged","exit_code":-1,"stdout":"","hostname":"","os":"","arch":"arm64"}"#;
@@ -127,7 +127,7 @@ async fn a_result_after_we_gave_up_is_taken_once_and_flagged() {
 #[tokio::test]
 async fn a_cancellation_wins_over_a_report_that_comes_after_it() {
     let db = with_task("executing").await;
-    record_cancellation(&db, &"org".into(), &"t1".into()).await.unwrap().unwrap();
+    assert!(cancel(&db).await);
     assert!(progress(&db, TaskStatus::Executing).await.is_none());
     assert!(fail(&db, None).await.is_none());
     assert!(submit(&db).await.is_none());
@@ -138,7 +138,7 @@ async fn a_cancellation_wins_over_a_report_that_comes_after_it() {
 async fn a_result_wins_over_a_cancellation_and_a_sweep_that_come_after_it() {
     let db = with_task("executing").await;
     submit(&db).await.unwrap();
-    assert_eq!(record_cancellation(&db, &"org".into(), &"t1".into()).await.unwrap(), None);
+    assert!(!cancel(&db).await);
     let later = NOW + Span::days(2);
     assert_eq!(sweeps::fail_overdue(&db, later, 10).await.unwrap(), 0);
     assert_eq!(sweeps::fail_stale(&db, later, 10).await.unwrap(), 0);

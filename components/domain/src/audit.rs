@@ -1,0 +1,77 @@
+//! Who did what: naming the doer of a change, and sealing what the log got.
+
+use domain::{audit::ChainKey, ids::OrgId, secrets::Secret};
+use store::audit::{self, Entry};
+
+use crate::{
+    Component,
+    bindings::exports::myrmidon::domain::{
+        audit_sweeps::Guest,
+        types::{Actor, Fault},
+    },
+    call::Call,
+    configuration, fault,
+};
+
+const VARIABLE: &str = "encryption_secret";
+
+/// Rows that one call seals; the sweep does the rest.
+const MOST: u32 = 100;
+
+/// Organisations that one sweep looks at.
+const MOST_ORGANISATIONS: u32 = 100;
+
+/// What a statement writes to the row that it changes on somebody's behalf.
+pub(crate) fn entry(call: &Call, by: &Actor, action: &'static str) -> Entry {
+    Entry {
+        at: call.now,
+        actor: by.user_id.clone(),
+        address: by.address.clone(),
+        request_id: by.request_id.clone(),
+        action,
+        details: None,
+    }
+}
+
+/// To be called after a statement with an entry. The change is made and recorded by then, so a failure
+/// is nobody's but ours: it is in our log, and the sweep tries again.
+pub(crate) async fn seal(call: &Call, org: &OrgId) {
+    if let Ok(key) = key().await {
+        let _ = seal_with(&key, call, org, MOST).await;
+    }
+}
+
+/// Returns how many rows it sealed: none when another was faster.
+async fn seal_with(key: &ChainKey, call: &Call, org: &OrgId, most: u32) -> Result<u32, Fault> {
+    let waiting = audit::unsealed(call.db, org, most).await?;
+    let seals = key.seals(&waiting.head, &waiting.rows);
+    if seals.is_empty() || !audit::record_seals(call.db, org, &waiting.head, &seals).await? {
+        return Ok(0);
+    }
+    Ok(u32::try_from(seals.len()).unwrap_or(most))
+}
+
+pub(crate) async fn key() -> Result<ChainKey, Fault> {
+    let secret = Secret::new(configuration::required(VARIABLE).await?);
+    ChainKey::derive(&secret).map_err(|_| fault::misconfigured(VARIABLE))
+}
+
+impl Guest for Component {
+    async fn seal(limit: u32) -> Result<u32, Fault> {
+        let call = Call::begin().await?;
+        let organisations = audit::list_unsealed(call.db, MOST_ORGANISATIONS).await?;
+        if organisations.is_empty() {
+            return Ok(0);
+        }
+        let key = key().await?;
+        let mut sealed = 0;
+        for org in organisations {
+            let left = limit.saturating_sub(sealed).min(MOST);
+            if left == 0 {
+                break;
+            }
+            sealed = sealed.saturating_add(seal_with(&key, &call, &org, left).await?);
+        }
+        Ok(sealed)
+    }
+}
