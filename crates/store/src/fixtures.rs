@@ -151,7 +151,8 @@ pub(crate) struct Planner {
 impl Db for Planner {
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
         let rows = self.db.query(&format!("EXPLAIN QUERY PLAN {sql}"), params).await?;
-        let steps = rows.into_iter().map(|mut row| row.text(3).unwrap());
+        // What a foreign key does by itself has no name.
+        let steps = rows.into_iter().filter_map(|mut row| row.optional_text(3).unwrap());
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).extend(steps);
         Ok(Vec::new())
     }

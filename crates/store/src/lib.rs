@@ -4,13 +4,16 @@
 //! Spin database in a component and on native `SQLite` in tests and programs.
 
 pub mod agents;
+pub mod api_keys;
 pub mod audit;
 pub mod blob_references;
 pub mod builds;
+pub mod device_logins;
 pub mod devices;
 pub mod enrollment_tokens;
 #[cfg(test)]
 mod fixtures;
+pub mod invitations;
 #[cfg(any(test, feature = "native"))]
 pub mod migrations;
 #[cfg(any(test, feature = "native"))]
@@ -23,8 +26,10 @@ pub mod rate_limits;
 pub mod readiness;
 pub mod releases;
 mod row;
+pub mod sessions;
 pub mod task_queue;
 pub mod tasks;
+pub mod users;
 
 use std::{future::Future, panic::Location};
 

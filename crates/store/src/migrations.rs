@@ -12,6 +12,7 @@ const ALL: &[Migration] = &[
         name: "0004_fleet_administration",
         sql: include_str!("../../../migrations/0004_fleet_administration.sql"),
     },
+    Migration { name: "0007_identity", sql: include_str!("../../../migrations/0007_identity.sql") },
 ];
 
 #[derive(Debug, Clone, Copy)]

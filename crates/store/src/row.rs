@@ -99,6 +99,12 @@ impl Row {
         }
     }
 
+    /// A text of a closed set, or none.
+    #[track_caller]
+    pub fn optional_parsed<T: FromStr>(&mut self, column: usize) -> Result<Option<T>, Error> {
+        if self.is_null(column) { Ok(None) } else { self.parsed(column).map(Some) }
+    }
+
     #[track_caller]
     pub fn blob(&mut self, column: usize) -> Result<Vec<u8>, Error> {
         match self.take(column) {
@@ -213,7 +219,18 @@ macro_rules! ids {
     )+};
 }
 
-ids!(AgentId, TaskId, ScheduleId, TokenId, BatchId, OrgId, UserId);
+ids!(
+    AgentId,
+    TaskId,
+    ScheduleId,
+    TokenId,
+    BatchId,
+    OrgId,
+    UserId,
+    SessionId,
+    ApiKeyId,
+    InvitationId
+);
 
 #[cfg(test)]
 mod tests {
