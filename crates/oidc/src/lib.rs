@@ -1,11 +1,13 @@
 //! Who a person is, by the token that an `OpenID` issuer signed (RFC 7515, 7517, 7519).
 //!
 //! The key decides which algorithms are taken, never the token. Fetching and caching the issuer's
-//! keys goes through a port; the time comes in as a value. Nobody is logged in or out here.
+//! keys goes through a port; the time comes in as a value. Nobody is logged in or out here; the tokens
+//! of those who signed in with us are in `own`.
 
 mod claims;
 mod key;
 mod key_set;
+mod own;
 mod remote_keys;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ mod token;
 use domain::time::Timestamp;
 
 pub use key::{PublicKey, UnusableKey};
+pub use own::{Session, SessionKey, TooShort, is_own};
 pub use remote_keys::{Cause, IssuerKeys, MAX_DOCUMENT_BYTES, UnavailableKeys};
 pub use token::Rejected;
 

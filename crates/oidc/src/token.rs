@@ -85,16 +85,22 @@ impl<'a> Unverified<'a> {
         Wanted { key_id: self.key_id.as_deref(), algorithm: self.algorithm }
     }
 
+    pub(crate) const fn payload(&self) -> &str {
+        self.payload
+    }
+
     pub(crate) fn verify(&self, key: &PublicKey) -> Result<Claims, Rejected> {
+        self.check_signature(key)?;
+        decode(self.payload).ok_or(Rejected::BadClaims)
+    }
+
+    pub(crate) fn check_signature(&self, key: &PublicKey) -> Result<(), Rejected> {
         if !key.takes(self.algorithm) {
             return Err(Rejected::WrongAlgorithm);
         }
         let signed = self.signed.as_bytes();
         let verified = crypto::verify(self.signature, signed, key.key(), self.algorithm.into());
-        if !verified.unwrap_or(false) {
-            return Err(Rejected::BadSignature);
-        }
-        decode(self.payload).ok_or(Rejected::BadClaims)
+        if verified.unwrap_or(false) { Ok(()) } else { Err(Rejected::BadSignature) }
     }
 }
 
@@ -103,6 +109,6 @@ fn is_known_type(typ: &str) -> bool {
     typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt")
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
+pub(crate) fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
