@@ -26,6 +26,7 @@ pub mod rate_limits;
 pub mod readiness;
 pub mod releases;
 mod row;
+pub mod schedules;
 pub mod sessions;
 pub mod task_queue;
 pub mod tasks;
