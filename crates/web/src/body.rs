@@ -53,6 +53,11 @@ impl Rules {
         lenient: false,
     };
 
+    /// The status of the refusal of a body that is too large.
+    pub(crate) fn too_large(self) -> StatusCode {
+        self.too_large
+    }
+
     fn oversize(self) -> Problem {
         Problem::refused(self.too_large, "request entity too large")
     }

@@ -4,7 +4,10 @@
 //! have no JSON form on purpose.
 
 pub mod choices;
+#[cfg(test)]
+mod fixtures;
 mod json;
+mod records;
 
 mod bindings {
     spin_sdk::wit_bindgen::generate!({

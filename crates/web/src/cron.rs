@@ -2,12 +2,14 @@
 
 use http::header;
 
-use crate::{Caller, Problem, Request, bearer, log, settings};
+use crate::{Caller, Problem, Request, bearer, log, openapi::Proof, settings};
 
 /// Proof of knowing `cron_secret`.
 pub struct Scheduler(());
 
 impl Caller for Scheduler {
+    const PROOF: Proof = Proof::Scheduler;
+
     /// Digests are compared, bytes of any kind, in constant time (D-20). The bare secret is
     /// accepted, too. Without a configured secret nobody is a scheduler.
     async fn prove(request: &Request) -> Result<Self, Problem> {

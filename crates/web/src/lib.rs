@@ -16,6 +16,7 @@ mod headers;
 pub mod instant;
 pub mod log;
 pub mod multipart;
+pub mod openapi;
 mod problem;
 mod query;
 pub mod relocate;

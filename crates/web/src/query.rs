@@ -1,7 +1,9 @@
 //! Query strings: plain `key=value` pairs. What the console's stack would read as a list or an object
 //! is refused where one value is expected (D-11).
 
-use std::{borrow::Cow, fmt::Display};
+use std::{borrow::Cow, cell::RefCell, fmt::Display};
+
+use serde_json::{Map, Value, json};
 
 use serde::de::DeserializeOwned;
 
@@ -9,7 +11,11 @@ use crate::{Problem, cursor};
 
 /// The pairs of a query, decoded.
 #[derive(Debug, Default)]
-pub struct Query(Vec<(String, String)>);
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    /// Where nothing is read but what is asked for: each key with its JSON Schema.
+    asked: Option<RefCell<Map<String, Value>>>,
+}
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +37,25 @@ impl Query {
                 key.replace('\0', "\u{fffd}"),
                 "Invalid input: NUL is not allowed",
             )),
-            None => Ok(Self(pairs)),
+            None => Ok(Self { pairs, asked: None }),
+        }
+    }
+
+    /// What a reader asks of a query, each key with its JSON Schema. It must not stop at the first
+    /// key that is absent.
+    pub fn outline<T>(read: impl FnOnce(&Self) -> Result<T, Problem>) -> Map<String, Value> {
+        let query = Self { pairs: Vec::new(), asked: Some(RefCell::default()) };
+        let _ = read(&query);
+        query.asked.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// In place of what was noted of the key. Components describe nothing.
+    fn note(&self, name: &str, schema: impl FnOnce() -> Value) {
+        if cfg!(target_arch = "wasm32") {
+            return;
+        }
+        if let Some(asked) = &self.asked {
+            asked.borrow_mut().insert(name.to_owned(), schema());
         }
     }
 
@@ -43,8 +67,9 @@ impl Query {
                 format!("Invalid input: expected string, received {received}"),
             ))
         };
+        self.note(name, || json!({ "type": "string" }));
         let mut found = None;
-        for (key, value) in &self.0 {
+        for (key, value) in &self.pairs {
             match key.strip_prefix(name) {
                 Some("") if found.is_some() => return wrong("array"),
                 Some("") => found = Some(value.as_str()),
@@ -85,7 +110,9 @@ impl Query {
     }
 
     fn number(&self, name: &str, most: u32) -> Result<Option<u32>, Problem> {
-        let Some(text) = self.one(name)? else { return Ok(None) };
+        let given = self.one(name)?;
+        self.note(name, || json!({ "type": "integer", "minimum": 0, "maximum": most }));
+        let Some(text) = given else { return Ok(None) };
         let invalid = |message: Cow<'static, str>| Err(Problem::invalid(name, message));
         let too = |size: &str, sign: &str, bound: &dyn Display| {
             invalid(format!("Too {size}: expected number to be {sign}{bound}").into())

@@ -12,7 +12,10 @@ pub use handler::Caller;
 use handler::{Boxed, Handler};
 use pattern::Pattern;
 
-use crate::{Answer, Problem, Request, Response, log};
+use crate::{
+    Answer, Problem, Request, Response, log,
+    openapi::{Described, Operation, Proof},
+};
 
 type Otherwise = fn(&Request) -> Option<Response>;
 
@@ -26,7 +29,8 @@ pub struct Routes {
 struct Route {
     method: Method,
     pattern: Pattern,
-    closed: bool,
+    proof: Option<Proof>,
+    description: Option<fn() -> Operation>,
     handler: Boxed,
 }
 
@@ -65,6 +69,17 @@ impl Routes {
         self.on(Method::DELETE, pattern, handler)
     }
 
+    /// What the route that was added last takes and answers. In a component nobody asks.
+    #[must_use]
+    pub fn described(mut self, description: fn() -> Operation) -> Self {
+        if !cfg!(target_arch = "wasm32")
+            && let Some(route) = self.routes.last_mut()
+        {
+            route.description = Some(description);
+        }
+        self
+    }
+
     /// What to try for a path that is not in the table.
     #[must_use]
     pub fn otherwise(mut self, answer: Otherwise) -> Self {
@@ -81,7 +96,8 @@ impl Routes {
         self.routes.push(Route {
             method,
             pattern,
-            closed: H::CLOSED,
+            proof: H::PROOF,
+            description: None,
             handler: handler::boxed(handler),
         });
         self
@@ -92,7 +108,15 @@ impl Routes {
         self.routes.iter().map(|it| Row {
             method: &it.method,
             pattern: it.pattern.text,
-            closed: it.closed,
+            closed: it.proof.is_some(),
+        })
+    }
+
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = Described<'_>> {
+        self.table().zip(&self.routes).map(|(row, it)| Described {
+            row,
+            proof: it.proof,
+            operation: it.description,
         })
     }
 
@@ -171,6 +195,8 @@ mod tests {
     struct Nobody;
 
     impl Caller for Nobody {
+        const PROOF: Proof = Proof::Person;
+
         async fn prove(_: &Request) -> Result<Self, Problem> {
             Err(Problem::unauthenticated("Unauthorized"))
         }

@@ -5,12 +5,14 @@
 //! reader that found one returns a placeholder and goes on. Messages are those of fleet.md §1.6.
 
 mod object;
+mod outline;
 mod text;
 mod whole;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use object::Object;
+pub use outline::outline;
 pub use text::Text;
 pub use whole::Whole;
 
@@ -52,6 +54,17 @@ pub struct Length {
 }
 
 impl Length {
+    fn outline(self, items: Value) -> Value {
+        let mut schema = json!({ "type": "array", "items": items });
+        if self.empty.is_some() {
+            schema["minItems"] = json!(1);
+        }
+        if self.most != usize::MAX {
+            schema["maxItems"] = json!(self.most);
+        }
+        schema
+    }
+
     fn issue(self, length: usize) -> Option<String> {
         match self.empty {
             Some(message) if length == 0 => Some(message.to_owned()),
@@ -70,8 +83,6 @@ fn issue(path: String, message: impl Into<std::borrow::Cow<'static, str>>) -> Is
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::contract::{Arch, Os};
 

@@ -1,6 +1,10 @@
 //! The closed sets of words: one table per enumeration, for reading and for writing.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::{AgentStatus, Arch, Os, RuntimeStatus, TaskStatus, TaskType};
 
@@ -14,6 +18,12 @@ pub trait Choice: Copy + PartialEq + 'static {
     }
 
     fn word(self) -> &'static str;
+
+    /// Its JSON Schema.
+    fn outline() -> Value {
+        let words: Vec<_> = Self::WORDS.iter().map(|(word, _)| *word).collect();
+        json!({ "type": "string", "enum": words })
+    }
 }
 
 macro_rules! choice {
@@ -29,6 +39,16 @@ macro_rules! choice {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.word())
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                Schema::try_from(Self::outline()).expect("an outline is an object")
             }
         }
     };

@@ -1,5 +1,8 @@
 //! The JSON of the shared records (fleet.md §4.4, §4.9), field by field in its documented order.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use serde_json::value::RawValue;
 
@@ -70,44 +73,33 @@ impl Serialize for Release {
     }
 }
 
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+impl JsonSchema for Json {
+    fn schema_name() -> Cow<'static, str> {
+        "Json".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{TaskStatus, TaskType};
     use super::*;
-
-    fn json(text: &str) -> Json {
-        Json { text: text.to_owned() }
-    }
+    use crate::contract::fixtures;
 
     #[test]
     fn a_task_has_its_documented_keys_in_their_order() {
-        let task = Task {
-            id: "t".into(),
-            agent_id: "a".into(),
-            org_id: "o".into(),
-            type_: TaskType::ExecuteTest,
-            priority: 5,
-            status: TaskStatus::Assigned,
-            payload: json(r#"{"test_uuid":"u","arguments":[]}"#),
-            result: None,
-            created_at: Timestamp { unix_ms: 1_783_761_611_000 },
-            assigned_at: Some(Timestamp { unix_ms: 1_783_761_632_004 }),
-            completed_at: None,
-            ttl: 604_800,
-            created_by: Some("user_2ab".into()),
-            notes: None,
-            notes_history: json("[]"),
-            target_index: None,
-            batch_id: "b".into(),
-            retry_count: 0,
-            max_retries: 2,
-            original_task_id: None,
-            ingested: false,
-            ingest_attempts: 0,
-            last_ingest_attempt_at: None,
-            late: false,
-            agent_hostname: None,
-        };
         let expected = concat!(
             r#"{"id":"t","agent_id":"a","org_id":"o","type":"execute_test","priority":5,"status":"assigned","#,
             r#""payload":{"test_uuid":"u","arguments":[]},"result":null,"created_at":"2026-07-11T09:20:11.000Z","#,
@@ -116,11 +108,11 @@ mod tests {
             r#""original_task_id":null,"es_ingested":0,"ingest_attempts":0,"last_ingest_attempt_at":null,"#,
             r#""agent_hostname":null,"late":false}"#,
         );
-        assert_eq!(serde_json::to_string(&task).unwrap(), expected);
+        assert_eq!(serde_json::to_string(&fixtures::task()).unwrap(), expected);
     }
 
     #[test]
     fn text_that_is_not_json_never_reaches_an_answer() {
-        assert!(serde_json::to_string(&json(r#"{"open":"#)).is_err());
+        assert!(serde_json::to_string(&Json { text: r#"{"open":"#.to_owned() }).is_err());
     }
 }

@@ -6,10 +6,13 @@ use std::future::Future;
 
 use futures::future::LocalBoxFuture;
 
-use crate::{Answer, Problem, Request, contract::Budget};
+use crate::{Answer, Problem, Request, contract::Budget, openapi::Proof};
 
 /// Proof of who is calling and of what they may do here.
 pub trait Caller: Sized + 'static {
+    /// What it proves itself with, for descriptions.
+    const PROOF: Proof;
+
     fn prove(request: &Request) -> impl Future<Output = Result<Self, Problem>>;
 
     /// What is left of the caller's budget after this request, shown with whatever is answered.
@@ -22,8 +25,8 @@ pub(super) type Boxed = Box<dyn Fn(Request) -> LocalBoxFuture<'static, Answer> +
 
 /// An async function that a route can name; `A` are its arguments before the request.
 pub trait Handler<A>: Copy + Send + Sync + 'static {
-    /// Whether it runs for nobody but a proven caller.
-    const CLOSED: bool;
+    /// What its caller must prove itself with; none where it runs for anybody.
+    const PROOF: Option<Proof>;
 
     fn call(self, request: Request) -> LocalBoxFuture<'static, Answer>;
 }
@@ -33,7 +36,7 @@ where
     F: Fn(Request) -> R + Copy + Send + Sync + 'static,
     R: Future<Output = Answer> + 'static,
 {
-    const CLOSED: bool = false;
+    const PROOF: Option<Proof> = None;
 
     fn call(self, request: Request) -> LocalBoxFuture<'static, Answer> {
         Box::pin(self(request))
@@ -46,7 +49,7 @@ where
     C: Caller,
     R: Future<Output = Answer> + 'static,
 {
-    const CLOSED: bool = true;
+    const PROOF: Option<Proof> = Some(C::PROOF);
 
     fn call(self, request: Request) -> LocalBoxFuture<'static, Answer> {
         Box::pin(async move {

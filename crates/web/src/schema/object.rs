@@ -1,8 +1,11 @@
 //! The fields of one JSON object, taken one by one.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
-use super::{Length, Text, Whole, expected, issue};
+use super::{
+    Length, Text, Whole, expected, issue,
+    outline::{self, Outline},
+};
 use crate::{Issue, contract::choices::Choice};
 
 pub struct Object<'a> {
@@ -10,6 +13,8 @@ pub struct Object<'a> {
     /// Where this object lies, with a `.` at the end; empty at the root.
     prefix: String,
     issues: &'a mut Vec<Issue>,
+    /// Present where the schema is not to read but to be described.
+    pub(super) outline: Option<Outline>,
 }
 
 impl<'a> Object<'a> {
@@ -18,17 +23,23 @@ impl<'a> Object<'a> {
         prefix: String,
         issues: &'a mut Vec<Issue>,
     ) -> Self {
-        Self { fields, prefix, issues }
+        Self { fields, prefix, issues, outline: None }
     }
 
     /// Treats null like an absent field, but for the named ones: some clients write null for both.
     pub fn forget_nulls_except(&mut self, kept: &[&str]) {
         self.fields.retain(|key, value| !value.is_null() || kept.contains(&key.as_str()));
+        if let Some(outline) = &mut self.outline {
+            outline.forget_nulls_except(kept);
+        }
     }
 
     /// Treats the empty string like an absent field.
     pub fn forget_empty(&mut self, keys: &[&str]) {
         self.fields.retain(|key, value| !keys.contains(&key.as_str()) || value != "");
+        if let Some(outline) = &mut self.outline {
+            outline.forget_empty(keys);
+        }
     }
 
     /// Records an issue that only the schema can see.
@@ -38,6 +49,7 @@ impl<'a> Object<'a> {
     }
 
     pub fn string(&mut self, key: &str, text: Text) -> String {
+        self.note(key, true, || text.outline());
         match self.fields.remove(key) {
             Some(Value::String(value)) => self.checked(key, value, text),
             other => self.wrong(key, "string", other.as_ref()),
@@ -45,18 +57,22 @@ impl<'a> Object<'a> {
     }
 
     pub fn optional_string(&mut self, key: &str, text: Text) -> Option<String> {
+        self.note(key, false, || text.outline());
         self.has(key).then(|| self.string(key, text))
     }
 
     /// Null is a value here, but the field must be there.
     pub fn nullable_string(&mut self, key: &str, text: Text) -> Option<String> {
-        match self.fields.get(key) {
+        let given = match self.fields.get(key) {
             Some(Value::Null) => None,
             _ => Some(self.string(key, text)),
-        }
+        };
+        self.note_nullable(key, || text.outline());
+        given
     }
 
     pub fn choice<C: Choice>(&mut self, key: &str) -> C {
+        self.note(key, true, C::outline);
         let given = self.fields.remove(key);
         let found = given.as_ref().and_then(Value::as_str).and_then(C::from_word);
         found.unwrap_or_else(|| {
@@ -67,10 +83,12 @@ impl<'a> Object<'a> {
     }
 
     pub fn optional_choice<C: Choice>(&mut self, key: &str) -> Option<C> {
+        self.note(key, false, C::outline);
         self.has(key).then(|| self.choice(key))
     }
 
     pub fn integer(&mut self, key: &str, whole: Whole) -> i64 {
+        self.note(key, true, || whole.outline());
         match self.fields.remove(key) {
             Some(Value::Number(number)) => whole.check(&number).unwrap_or_else(|message| {
                 self.issue(key, message);
@@ -81,6 +99,7 @@ impl<'a> Object<'a> {
     }
 
     pub fn optional_integer(&mut self, key: &str, whole: Whole) -> Option<i64> {
+        self.note(key, false, || whole.outline());
         self.has(key).then(|| self.integer(key, whole))
     }
 
@@ -91,6 +110,7 @@ impl<'a> Object<'a> {
 
     /// Any number, as it was written.
     pub fn number(&mut self, key: &str) -> Number {
+        self.note(key, true, || json!({ "type": "number" }));
         match self.fields.remove(key) {
             Some(Value::Number(number)) => number,
             other => {
@@ -101,18 +121,22 @@ impl<'a> Object<'a> {
     }
 
     pub fn optional_number(&mut self, key: &str) -> Option<Number> {
+        self.note(key, false, || json!({ "type": "number" }));
         self.has(key).then(|| self.number(key))
     }
 
     /// Null is a value here, but the field must be there.
     pub fn nullable_number(&mut self, key: &str) -> Option<Number> {
-        match self.fields.get(key) {
+        let given = match self.fields.get(key) {
             Some(Value::Null) => None,
             _ => Some(self.number(key)),
-        }
+        };
+        self.note_nullable(key, || json!({ "type": "number" }));
+        given
     }
 
     pub fn optional_boolean(&mut self, key: &str) -> Option<bool> {
+        self.note(key, false, || json!({ "type": "boolean" }));
         match self.fields.remove(key) {
             None => None,
             Some(Value::Bool(value)) => Some(value),
@@ -121,6 +145,7 @@ impl<'a> Object<'a> {
     }
 
     pub fn strings(&mut self, key: &str, length: Length, text: Text) -> Vec<String> {
+        self.note(key, true, || length.outline(text.outline()));
         let Some(items) = self.items(key, length) else { return Vec::new() };
         let items = items.into_iter().enumerate().map(|(index, item)| match item {
             Value::String(value) => {
@@ -137,11 +162,17 @@ impl<'a> Object<'a> {
         length: Length,
         text: Text,
     ) -> Option<Vec<String>> {
+        self.note(key, false, || length.outline(text.outline()));
         self.has(key).then(|| self.strings(key, length, text))
     }
 
     /// A nested object; none only where there was an issue.
     pub fn object<T>(&mut self, key: &str, schema: impl FnOnce(&mut Object<'_>) -> T) -> Option<T> {
+        if self.is_outlined() {
+            let (described, made) = outline::outlined(schema);
+            self.note(key, true, || described);
+            return Some(made);
+        }
         match self.fields.remove(key) {
             Some(Value::Object(fields)) => {
                 let prefix = format!("{}{key}.", self.prefix);
@@ -156,6 +187,11 @@ impl<'a> Object<'a> {
         key: &str,
         schema: impl FnOnce(&mut Object<'_>) -> T,
     ) -> Option<T> {
+        if self.is_outlined() {
+            let (described, made) = outline::outlined(schema);
+            self.note(key, false, || described);
+            return Some(made);
+        }
         if self.has(key) { self.object(key, schema) } else { None }
     }
 
@@ -166,10 +202,16 @@ impl<'a> Object<'a> {
         most: usize,
         mut schema: impl FnMut(&mut Object<'_>) -> T,
     ) -> Vec<T> {
+        let length = Length { empty: None, most };
+        if self.is_outlined() {
+            let (described, made) = outline::outlined(schema);
+            self.note(key, false, || length.outline(described));
+            return vec![made];
+        }
         if !self.has(key) {
             return Vec::new();
         }
-        let Some(items) = self.items(key, Length { empty: None, most }) else { return Vec::new() };
+        let Some(items) = self.items(key, length) else { return Vec::new() };
         let items = items.into_iter().enumerate().filter_map(|(index, item)| match item {
             Value::Object(fields) => {
                 let prefix = format!("{}{key}.{index}.", self.prefix);
@@ -182,6 +224,10 @@ impl<'a> Object<'a> {
 
     /// An object whose values are strings; an absent one is empty.
     pub fn string_map(&mut self, key: &str) -> Map<String, Value> {
+        self.note(key, false, || {
+            let value = Text::any(usize::MAX).outline();
+            json!({ "type": "object", "additionalProperties": value })
+        });
         match self.fields.remove(key) {
             None => Map::new(),
             Some(Value::Object(fields)) => {
@@ -198,6 +244,30 @@ impl<'a> Object<'a> {
                 fields
             }
             other => self.wrong(key, "record", other.as_ref()),
+        }
+    }
+
+    /// Never so in a component, where what follows from it is left out.
+    fn is_outlined(&self) -> bool {
+        !cfg!(target_arch = "wasm32") && self.outline.is_some()
+    }
+
+    fn note(&mut self, key: &str, required: bool, schema: impl FnOnce() -> Value) {
+        if !self.is_outlined() {
+            return;
+        }
+        if let Some(outline) = &mut self.outline {
+            outline.note(key, required, schema());
+        }
+    }
+
+    /// In place of what was noted of the key.
+    fn note_nullable(&mut self, key: &str, schema: impl FnOnce() -> Value) {
+        if !self.is_outlined() {
+            return;
+        }
+        if let Some(outline) = &mut self.outline {
+            outline.note_nullable(key, schema());
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a string may be.
 
+use serde_json::{Value, json};
+
 use crate::Issue;
 use crate::schema::issue;
 
@@ -36,6 +38,20 @@ impl Text {
     /// [`Text::free`] up to a length.
     pub const fn note(most: usize) -> Self {
         Self { empty: None, most, repaired: true }
+    }
+
+    pub(super) fn outline(self) -> Value {
+        let mut schema = json!({ "type": "string" });
+        if self.empty.is_some() {
+            schema["minLength"] = json!(1);
+        }
+        if self.most != usize::MAX {
+            schema["maxLength"] = json!(self.most);
+        }
+        if !self.repaired {
+            schema["pattern"] = json!(r"^[^\u0000]*$");
+        }
+        schema
     }
 
     pub(super) fn check(

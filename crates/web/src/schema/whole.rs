@@ -1,6 +1,6 @@
 //! What an integer may be.
 
-use serde_json::Number;
+use serde_json::{Number, Value, json};
 
 /// 2^53 − 1: past it, clients that count in doubles are not exact.
 const SAFE: i64 = 9_007_199_254_740_991;
@@ -23,6 +23,15 @@ impl Whole {
 
     pub const fn any() -> Self {
         Self { least: -SAFE, most: SAFE }
+    }
+
+    pub(super) fn outline(self) -> Value {
+        match self {
+            Self { least: i64::MIN, most } => {
+                json!({ "type": "integer", "exclusiveMinimum": 0, "maximum": most })
+            }
+            Self { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        }
     }
 
     pub(super) fn check(self, number: &Number) -> Result<i64, String> {
