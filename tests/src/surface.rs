@@ -37,6 +37,7 @@ pub fn routes() -> Vec<Route> {
         ("GET", "/api/health", Anybody),
         ("GET", "/api/health/ready", Anybody),
         ("GET", "/api/capabilities", Anybody),
+        ("GET", "/api/openapi.json", Anybody),
         ("POST", "/api/agent/enroll", Anybody),
         ("GET", "/api/agent/config", Anybody),
         ("GET", "/api/agent/download", Anybody),

@@ -10,6 +10,11 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 pub(crate) const COMPONENTS: &[&str] =
     &["domain-component", "public", "agent", "admin", "cron-maintenance"];
 
+/// Those that have routes: all but the first.
+pub(crate) fn tiers() -> &'static [&'static str] {
+    &COMPONENTS[1..]
+}
+
 /// Components that only tests and benchmarks run.
 pub(crate) const GUESTS: &[&str] =
     &["hello", "host-guest", "host-guest-caller", "host-guest-library"];

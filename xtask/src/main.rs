@@ -17,6 +17,7 @@ cargo xtask <chore>
   up [options]       build everything and run the application: `myrmidon up`
   build              build the components and the programs
   test [filter]      test everything, or what matches
+  openapi            describe every route anew: components/public/openapi.json
   lint               formatting, tidy, clippy for both targets, documentation
   bench [options]    measure against a bare component and print ratios
   tidy               the rules of this repository that no other tool checks
@@ -74,6 +75,7 @@ fn run(chore: &str, rest: &[String]) -> Result<Outcome> {
             build::programs()?;
             cargo("run", &["--release", "--quiet", "--package", "bench", "--"]).args(rest).run()?;
         }
+        "openapi" => openapi()?,
         "lint" => lint()?,
         "tidy" => tidy::check()?,
         "migrate" => myrmidon(&[&["migrate".to_owned()], rest].concat())?,
@@ -91,6 +93,15 @@ fn test(filter: &[String]) -> Result<()> {
     cargo("test", &["--release", "--workspace", "--no-fail-fast"])
         .args(build::GUESTS.iter().flat_map(|it| ["--exclude", it]))
         .args(filter)
+        .run()
+}
+
+/// Each tier's test writes its part instead of comparing it.
+fn openapi() -> Result<()> {
+    cargo("test", &["--release", "--quiet", "--lib"])
+        .args(build::tiers().iter().flat_map(|it| ["--package", it]))
+        .args(["the_document_is_current"])
+        .env("OPENAPI_WRITE", "1")
         .run()
 }
 

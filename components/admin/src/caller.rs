@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use web::{
     Problem, Request, bearer,
     contract::{Actor, Budget},
+    openapi::Proof,
 };
 
 use crate::{bindings::myrmidon::domain::identity, faults, permission::Permission};
@@ -20,6 +21,8 @@ pub(crate) struct Caller<P> {
 }
 
 impl<P: Permission> web::Caller for Caller<P> {
+    const PROOF: Proof = Proof::Person;
+
     async fn prove(request: &Request) -> Result<Self, Problem> {
         let token = bearer::token(&request.headers).map(str::to_owned);
         let person = identity::authenticate(token, request.client_address())

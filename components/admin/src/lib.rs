@@ -56,4 +56,9 @@ mod tests {
                 .all(|it| it.closed && ours.iter().any(|below| it.pattern.starts_with(below)))
         );
     }
+
+    #[test]
+    fn the_document_is_current() {
+        web::openapi::assert_current("admin", &routes());
+    }
 }

@@ -8,6 +8,7 @@ use web::{
     contract::{self, Timestamp},
     header, instant,
     log::{self, Level},
+    openapi::Proof,
 };
 
 use crate::{bindings::myrmidon::domain::distribution, faults};
@@ -16,6 +17,8 @@ use crate::{bindings::myrmidon::domain::distribution, faults};
 pub(crate) struct Device(contract::Device);
 
 impl Caller for Device {
+    const PROOF: Proof = Proof::Device;
+
     async fn prove(request: &Request) -> Result<Self, Problem> {
         presented(request).map(Self).ok_or_else(faults::unauthenticated)
     }

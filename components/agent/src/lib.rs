@@ -35,12 +35,19 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
 fn routes() -> Routes {
     Routes::default()
         .get("/api/agent/tasks", routes::tasks::next::next)
+        .described(routes::tasks::next::describe)
         .post("/api/agent/heartbeat", routes::heartbeat::record::record)
+        .described(routes::heartbeat::record::describe)
         .patch("/api/agent/tasks/{id}/status", routes::tasks::report_status::report)
+        .described(routes::tasks::report_status::describe)
         .post("/api/agent/tasks/{id}/result", routes::tasks::report_result::report)
+        .described(routes::tasks::report_result::describe)
         .get("/api/agent/version", routes::version::check)
+        .described(routes::version::describe)
         .get("/api/agent/update", routes::update::fetch)
+        .described(routes::update::describe)
         .get("/api/agent/binary/{name}", routes::binary::fetch)
+        .described(routes::binary::describe)
         .otherwise(elsewhere)
 }
 
@@ -60,5 +67,10 @@ mod tests {
     #[test]
     fn every_route_demands_a_device() {
         assert!(routes().table().all(|it| it.closed && it.pattern.starts_with("/api/agent/")));
+    }
+
+    #[test]
+    fn the_document_is_current() {
+        web::openapi::assert_current("agent", &routes());
     }
 }

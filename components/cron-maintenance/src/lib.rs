@@ -5,13 +5,17 @@
 
 use std::{future::Future, sync::LazyLock};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use spin_sdk::{
     http::Request as Received,
     http_service,
     wasip3::http::types::{ErrorCode, Response as Sent},
 };
-use web::{Answer, Request, Response, Routes, StatusCode, contract::Fault, cron::Scheduler, edge};
+use web::{
+    Answer, Request, Response, Routes, StatusCode, contract::Fault, cron::Scheduler, edge,
+    openapi::Operation,
+};
 
 #[expect(clippy::pedantic, reason = "generated")]
 mod bindings {
@@ -30,10 +34,13 @@ use bindings::myrmidon::domain::{agent_sweeps, audit_sweeps, task_sweeps};
 const BATCH: u32 = 500;
 const MOST_BATCHES: u32 = 20;
 
-static ROUTES: LazyLock<Routes> =
-    LazyLock::new(|| Routes::default().get("/api/cron/maintenance", maintain));
+static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
 
-#[derive(Serialize)]
+fn routes() -> Routes {
+    Routes::default().get("/api/cron/maintenance", maintain).described(describe)
+}
+
+#[derive(JsonSchema, Serialize)]
 struct Done {
     expired: u32,
     stale: u32,
@@ -43,6 +50,10 @@ struct Done {
     sealed: u32,
     /// Whether a sweep stopped at its bound.
     remaining: bool,
+}
+
+fn describe() -> Operation {
+    Operation::new("Do to tasks and agents what the passing of time does").answers::<Done>(200)
 }
 
 async fn maintain(_: Scheduler, _: Request) -> Answer {
@@ -79,4 +90,12 @@ where
 #[http_service]
 async fn handle(received: Received) -> Result<Sent, ErrorCode> {
     edge::serve(&ROUTES, received).await
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_is_current() {
+        web::openapi::assert_current("cron-maintenance", &super::routes());
+    }
 }

@@ -33,11 +33,19 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
 fn routes() -> Routes {
     Routes::default()
         .post("/api/agent/enroll", routes::enroll::enroll)
+        .described(routes::enroll::describe)
         .get("/api/agent/config", routes::config::show)
+        .described(routes::config::describe)
         .get("/api/agent/download", routes::download::fetch)
+        .described(routes::download::describe)
         .get("/api/health", routes::health::show)
+        .described(routes::health::describe)
         .get("/api/health/ready", routes::readiness::show)
+        .described(routes::readiness::describe)
         .get("/api/capabilities", routes::capabilities::show)
+        .described(routes::capabilities::describe)
+        .get("/api/openapi.json", routes::openapi::show)
+        .described(routes::openapi::describe)
         .otherwise(elsewhere)
 }
 
@@ -62,10 +70,16 @@ mod tests {
         "/api/health",
         "/api/health/ready",
         "/api/capabilities",
+        "/api/openapi.json",
     ];
 
     #[test]
     fn strangers_are_served_nothing_else() {
         assert!(routes().table().all(|it| it.closed || OPEN.contains(&it.pattern)));
+    }
+
+    #[test]
+    fn the_document_is_current() {
+        web::openapi::assert_current("public", &routes());
     }
 }

@@ -5,4 +5,5 @@ pub(crate) mod config;
 pub(crate) mod download;
 pub(crate) mod enroll;
 pub(crate) mod health;
+pub(crate) mod openapi;
 pub(crate) mod readiness;

@@ -11,9 +11,13 @@ use web::{Problem, Request, Routes};
 pub(crate) fn add(routes: Routes) -> Routes {
     routes
         .get("/api/tests/builds/{uuid}", show::show)
+        .described(show::describe)
         .delete("/api/tests/builds/{uuid}", remove::remove)
+        .described(remove::describe)
         .post("/api/tests/builds/{uuid}/upload-binary", upload::upload)
+        .described(upload::describe)
         .get("/api/tests/builds/{uuid}/download", download::download)
+        .described(download::describe)
 }
 
 /// The path's test id, in the case in which it was given.

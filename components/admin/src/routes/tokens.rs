@@ -9,6 +9,9 @@ use web::Routes;
 pub(crate) fn add(routes: Routes) -> Routes {
     routes
         .post("/api/agent/admin/tokens", create::create)
+        .described(create::describe)
         .get("/api/agent/admin/tokens", list::list)
+        .described(list::describe)
         .delete("/api/agent/admin/tokens/{id}", revoke::revoke)
+        .described(revoke::describe)
 }

@@ -1,8 +1,15 @@
 //! `GET /api/agent/binary/{name}`: the binary of a test that this agent is about to run.
 
-use web::{Answer, Problem, Request, download::attachment};
+use web::{Answer, Problem, Request, download::attachment, openapi::Operation};
 
 use crate::{bindings::myrmidon::domain::build_downloads, caller::Device, faults};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Download a test's binary for one's task")
+        .query_required("test_uuid")
+        .answers_file()
+        .refuses(&[404])
+}
 
 pub(crate) async fn fetch(device: Device, request: Request) -> Answer {
     let (test_uuid, name) = match wanted(&request) {

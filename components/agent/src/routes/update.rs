@@ -4,9 +4,18 @@ use web::{
     Answer, Problem, Request,
     contract::{Arch, Os, choices::Choice},
     download::attachment,
+    openapi::Operation,
 };
 
 use crate::{bindings::myrmidon::domain::distribution, caller::Device, faults};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Download the latest agent")
+        .query_word::<Os>("os")
+        .query_word::<Arch>("arch")
+        .answers_file()
+        .refuses(&[404])
+}
 
 pub(crate) async fn fetch(device: Device, request: Request) -> Answer {
     let (os, arch) = match platform(&request) {

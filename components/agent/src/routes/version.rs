@@ -1,19 +1,26 @@
 //! `GET /api/agent/version`: whether there is another agent to run.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use web::{Answer, HeaderName, Request, Response, StatusCode};
+use web::{Answer, HeaderName, Request, Response, StatusCode, openapi::Operation};
 
 use crate::{bindings::myrmidon::domain::distribution, caller::Device, faults};
 
 const AGENT_VERSION: HeaderName = HeaderName::from_static("x-agent-version");
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct VersionCheck<'a> {
     version: &'a str,
     sha256: &'a str,
     size: u64,
     mandatory: bool,
     signature: &'a str,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Ask for another agent to run")
+        .answers::<VersionCheck<'_>>(200)
+        .answers_empty(204)
 }
 
 pub(crate) async fn check(device: Device, request: Request) -> Answer {

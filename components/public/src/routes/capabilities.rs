@@ -1,9 +1,10 @@
 //! `GET /api/capabilities`: what this server can do; the console shows and hides features by it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use web::{Answer, Request, Response, StatusCode};
+use web::{Answer, Request, Response, StatusCode, openapi::Operation};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "the documented shape")]
 struct Capabilities {
@@ -14,6 +15,10 @@ struct Capabilities {
     git_sync: bool,
     agent_build: bool,
     platform: &'static str,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Tell what this server can do").answers_plainly::<Capabilities>(200)
 }
 
 pub(crate) async fn show(_: Request) -> Answer {

@@ -4,9 +4,21 @@ use web::{
     Answer, Problem, Request,
     contract::{Arch, Os, choices::Choice as _},
     download::attachment,
+    openapi::Operation,
 };
 
 use crate::{bindings::myrmidon::domain::distribution, faults};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Download the latest agent")
+        .query_word::<Os>("os")
+        .query_required("os")
+        .query_word::<Arch>("arch")
+        .query_required("arch")
+        .query(|query| query.text("org_id"))
+        .answers_file()
+        .refuses(&[401, 404, 429, 503])
+}
 
 pub(crate) async fn fetch(request: Request) -> Answer {
     let query = request.query()?;

@@ -1,10 +1,12 @@
 //! `POST /api/agent/enroll`: a machine spends one use of a token and becomes an agent.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
-    schema::{self, Text},
+    openapi::Operation,
+    schema::{self, Object, Text},
 };
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
 /// Seconds between an agent's polls.
 const POLL_INTERVAL: u32 = 30;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Enrolled {
     agent_id: String,
     agent_key: String,
@@ -25,18 +27,17 @@ struct Enrolled {
     update_public_key: String,
 }
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Enroll a machine")
+        .body(Rules::LENIENT, read)
+        .answers::<Enrolled>(201)
+        .refuses(&[401, 409, 429, 503])
+}
+
 pub(crate) async fn enroll(mut request: Request) -> Answer {
     let address = request.client_address();
     let body = request.body(Rules::LENIENT).await?;
-    let asked = schema::read(body, |body| EnrollRequest {
-        token: body.string("token", Text::required(256, "token is required")),
-        hostname: body.string("hostname", Text::required(255, "hostname is required")),
-        os: body.choice("os"),
-        arch: body.choice("arch"),
-        agent_version: body
-            .string("agent_version", Text::required(64, "agent_version is required")),
-        address,
-    })?;
+    let asked = EnrollRequest { address, ..schema::read(body, read)? };
     let it = enrollment::enroll(asked).await.map_err(faults::enrollment)?;
     let enrolled = Enrolled {
         agent_id: it.agent_id,
@@ -47,4 +48,17 @@ pub(crate) async fn enroll(mut request: Request) -> Answer {
         update_public_key: it.update_public_key,
     };
     Ok(Response::data(StatusCode::CREATED, &enrolled)?.with_budget(&it.budget))
+}
+
+/// All but the address.
+fn read(body: &mut Object<'_>) -> EnrollRequest {
+    EnrollRequest {
+        token: body.string("token", Text::required(256, "token is required")),
+        hostname: body.string("hostname", Text::required(255, "hostname is required")),
+        os: body.choice("os"),
+        arch: body.choice("arch"),
+        agent_version: body
+            .string("agent_version", Text::required(64, "agent_version is required")),
+        address: String::new(),
+    }
 }

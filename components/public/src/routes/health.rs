@@ -2,16 +2,21 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use web::{Answer, Request, Response, StatusCode, contract::Timestamp};
+use web::{Answer, Request, Response, StatusCode, contract::Timestamp, openapi::Operation};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Health {
     status: &'static str,
     service: &'static str,
     platform: &'static str,
     version: &'static str,
     timestamp: Timestamp,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Tell that this component runs").answers_plainly::<Health>(200)
 }
 
 pub(crate) async fn show(_: Request) -> Answer {

@@ -1,9 +1,11 @@
 //! `GET /api/agent/admin/agents`: the fleet, newest heartbeat first (fleet.md §4.2, §5.4).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Problem, Query, Request, Response, StatusCode,
     contract::{AgentStatus, Arch, Os, RuntimeStatus, Timestamp, choices::Choice as _},
+    openapi::Operation,
 };
 
 use super::text_or_empty;
@@ -13,13 +15,13 @@ use crate::{
     permission::ReadAgents,
 };
 
-#[derive(Default, Serialize)]
+#[derive(Default, JsonSchema, Serialize)]
 struct Fleet {
     agents: Vec<Shown>,
     total: u64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Shown {
     id: String,
     org_id: String,
@@ -54,6 +56,14 @@ impl From<AgentSummary> for Shown {
             rejected_since: it.rejected_since,
         }
     }
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("List agents")
+        .query(filter)
+        .query_word::<AgentStatus>("status")
+        .query_word::<Os>("os")
+        .answers::<Fleet>(200)
 }
 
 pub(crate) async fn list(caller: Caller<ReadAgents>, request: Request) -> Answer {

@@ -1,16 +1,21 @@
 //! `POST /api/agent/admin/agents/{id}/rotate-key`: a new key, which the agent fetches by itself.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use web::{Answer, Request, Response, StatusCode, contract::Timestamp};
+use web::{Answer, Request, Response, StatusCode, contract::Timestamp, openapi::Operation};
 
 use crate::{bindings::myrmidon::domain::agents, caller::Caller, faults, permission::WriteAgents};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct NewKey {
     agent_id: String,
     agent_key: String,
     rotated_at: Timestamp,
     warning: &'static str,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Give an agent a new key").answers::<NewKey>(200).refuses(&[404])
 }
 
 pub(crate) async fn rotate(caller: Caller<WriteAgents>, request: Request) -> Answer {

@@ -1,9 +1,11 @@
 //! `GET /api/agent/admin/agents/{id}` (fleet.md §4.3).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Problem, Request, Response, StatusCode,
     contract::{AgentStatus, Arch, Json, Os, Timestamp},
+    openapi::Operation,
 };
 
 use super::text_or_empty;
@@ -13,7 +15,7 @@ use crate::{
     permission::ReadAgents,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Shown {
     id: String,
     org_id: String,
@@ -56,6 +58,10 @@ impl From<Agent> for Shown {
             rejected_since: it.rejected_since,
         }
     }
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Show an agent").answers::<Shown>(200).refuses(&[404])
 }
 
 pub(crate) async fn show(caller: Caller<ReadAgents>, request: Request) -> Answer {

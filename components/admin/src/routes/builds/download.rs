@@ -1,9 +1,13 @@
 //! `GET /api/tests/builds/{uuid}/download`.
 
-use web::{Answer, Problem, Request, download::attachment};
+use web::{Answer, Problem, Request, download::attachment, openapi::Operation};
 
 use super::test_uuid;
 use crate::{bindings::myrmidon::domain::builds, caller::Caller, permission::CreateBuilds};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Download a test's binary").answers_file().refuses(&[404])
+}
 
 /// Needs what uploading needs, as clients know it: a test's binary is an attack tool.
 pub(crate) async fn download(caller: Caller<CreateBuilds>, request: Request) -> Answer {

@@ -1,18 +1,19 @@
 //! What clients are told of a build.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::contract::{Arch, Os, Timestamp};
 
 use crate::bindings::myrmidon::domain::builds::Build;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(untagged)]
 pub(super) enum Information {
     Present(Present),
     Absent { exists: bool },
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Present {
     exists: bool,
@@ -24,7 +25,7 @@ pub(super) struct Present {
     source: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Platform {
     os: Os,
     arch: Arch,

@@ -6,6 +6,7 @@ use web::{
     Answer, Problem, Request, Response, StatusCode,
     contract::{Actor, choices::Choice},
     multipart::{File, Part, Parts},
+    openapi::{Field, Operation},
 };
 
 use super::{information::Information, test_uuid};
@@ -23,6 +24,12 @@ struct Form {
     os: String,
     arch: String,
     upload: Option<Upload>,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Give a test its binary")
+        .form(&[Field::File("file"), Field::Text("os"), Field::Text("arch")])
+        .answers::<Information>(200)
 }
 
 pub(crate) async fn upload(caller: Caller<CreateBuilds>, mut request: Request) -> Answer {

@@ -3,6 +3,7 @@
 use web::{
     Answer, Problem, Request,
     body::Rules,
+    openapi::Operation,
     schema::{self, Object, Text},
 };
 
@@ -16,6 +17,13 @@ use crate::{
 
 /// In UTF-16 units, as the text of the refusal does not say.
 const LONGEST: usize = 10_240;
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Run a command on agents")
+        .body(Rules::STRICT, read)
+        .answers::<created::Created>(201)
+        .refuses(&[404])
+}
 
 pub(crate) async fn create(caller: Caller<CommandAgents>, mut request: Request) -> Answer {
     let (org_id, command) = schema::read(request.body(Rules::STRICT).await?, read)?;

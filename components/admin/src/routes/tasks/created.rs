@@ -1,5 +1,6 @@
 //! What the routes that create tasks have in common: whom the work is for, and the answer.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Response, StatusCode,
@@ -30,8 +31,8 @@ pub(super) fn priority(body: &mut Object<'_>) -> u8 {
     u8::try_from(priority).unwrap_or_default()
 }
 
-#[derive(Serialize)]
-struct Created {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Created {
     task_ids: Vec<String>,
 }
 

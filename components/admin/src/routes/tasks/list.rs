@@ -1,9 +1,11 @@
 //! `GET /api/agent/admin/tasks`: newest first.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Problem, Query, Request, Response, StatusCode,
     contract::{Task, TaskStatus, TaskType, choices::Choice as _},
+    openapi::Operation,
 };
 
 use crate::{
@@ -12,10 +14,18 @@ use crate::{
     permission::ReadTasks,
 };
 
-#[derive(Default, Serialize)]
+#[derive(Default, JsonSchema, Serialize)]
 struct Listed {
     tasks: Vec<Task>,
     total: u64,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("List tasks")
+        .query(filter)
+        .query_word::<TaskStatus>("status")
+        .query_word::<TaskType>("type")
+        .answers::<Listed>(200)
 }
 
 pub(crate) async fn list(caller: Caller<ReadTasks>, request: Request) -> Answer {

@@ -4,6 +4,7 @@ use web::{
     Answer, Request,
     body::Rules,
     contract::Json,
+    openapi::Operation,
     schema::{self, Length, Object, Text, Whole},
 };
 
@@ -14,6 +15,13 @@ use crate::{
     faults,
     permission::CreateTasks,
 };
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Run a test on agents")
+        .body(Rules::STRICT, read)
+        .answers::<created::Created>(201)
+        .refuses(&[404])
+}
 
 pub(crate) async fn create(caller: Caller<CreateTasks>, mut request: Request) -> Answer {
     let (org_id, test) = schema::read(request.body(Rules::STRICT).await?, read)?;

@@ -1,9 +1,16 @@
 //! `POST /api/agent/admin/tasks/update`: have agents update themselves.
 
-use web::{Answer, Request, body::Rules, schema};
+use web::{Answer, Request, body::Rules, openapi::Operation, schema};
 
 use super::created;
 use crate::{bindings::myrmidon::domain::tasks, caller::Caller, faults, permission::CreateTasks};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Have agents update themselves")
+        .body(Rules::STRICT, created::target)
+        .answers::<created::Created>(201)
+        .refuses(&[404])
+}
 
 pub(crate) async fn create(caller: Caller<CreateTasks>, mut request: Request) -> Answer {
     let target = schema::read(request.body(Rules::STRICT).await?, created::target)?;

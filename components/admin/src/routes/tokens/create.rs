@@ -1,11 +1,13 @@
 //! `POST /api/agent/admin/tokens`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
     contract::{Json, Timestamp},
+    openapi::Operation,
     schema::{self, Object, Text, Whole},
 };
 
@@ -15,12 +17,16 @@ use crate::{
     permission::CreateTokens,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Minted {
     token: String,
     id: String,
     expires_at: Timestamp,
     max_uses: u32,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Mint an enrollment token").body(Rules::STRICT, read).answers::<Minted>(201)
 }
 
 pub(crate) async fn create(caller: Caller<CreateTokens>, mut request: Request) -> Answer {

@@ -1,9 +1,11 @@
 //! `GET /api/agent/admin/tokens`: the tokens that can still enroll somebody. Never the secrets.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Page, Request, Response, StatusCode,
     contract::{Json, Timestamp},
+    openapi::Operation,
 };
 
 use crate::{
@@ -12,7 +14,7 @@ use crate::{
     permission::CreateTokens,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Shown {
     id: String,
     org_id: String,
@@ -39,6 +41,12 @@ impl From<Token> for Shown {
             created_by: it.created_by,
         }
     }
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("List the tokens that can still enroll somebody")
+        .query(|query| query.page(Page::LARGEST))
+        .answers::<Vec<Shown>>(200)
 }
 
 pub(crate) async fn list(caller: Caller<CreateTokens>, request: Request) -> Answer {

@@ -5,8 +5,9 @@
 
 use web::{
     Answer, Problem, Request, Response, StatusCode,
-    contract::Actor,
+    contract::{Actor, Release},
     multipart::{File, Part, Parts},
+    openapi::{Field, Operation},
 };
 
 use super::word;
@@ -27,6 +28,19 @@ struct Form {
     release_notes: String,
     mandatory: bool,
     upload: Option<Upload>,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Publish an agent binary")
+        .form(&[
+            Field::File("binary"),
+            Field::Text("version"),
+            Field::Text("os"),
+            Field::Text("arch"),
+            Field::Text("release_notes"),
+            Field::Text("mandatory"),
+        ])
+        .answers::<Release>(201)
 }
 
 pub(crate) async fn upload(caller: Caller<CreateVersions>, mut request: Request) -> Answer {

@@ -1,9 +1,13 @@
 //! `DELETE /api/agent/admin/versions/{version}/{os}/{arch}`.
 
-use web::{Answer, Problem, Request, Response};
+use web::{Answer, Problem, Request, Response, openapi::Operation};
 
 use super::word;
 use crate::{bindings::myrmidon::domain::releases, caller::Caller, permission::DeleteVersions};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Withdraw an agent binary").succeeds().refuses(&[404])
+}
 
 pub(crate) async fn withdraw(caller: Caller<DeleteVersions>, request: Request) -> Answer {
     let os = word(request.parameter("os"), "Invalid os parameter")?;

@@ -1,11 +1,14 @@
 //! `POST /api/agent/heartbeat`: the agent is there, and this is how it fares.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Problem, Request, Response, StatusCode,
     body::Rules,
     contract::{Json, Timestamp},
-    instant, schema,
+    instant,
+    openapi::Operation,
+    schema,
 };
 
 use super::body;
@@ -15,12 +18,18 @@ use crate::{
     faults,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Reply {
     acknowledged: bool,
     server_time: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     new_api_key: Option<String>,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Report how the agent fares")
+        .body(Rules::LENIENT, body::schema)
+        .answers::<Reply>(200)
 }
 
 pub(crate) async fn record(device: Device, mut request: Request) -> Answer {

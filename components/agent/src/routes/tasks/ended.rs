@@ -1,11 +1,12 @@
 //! Answers to a report about a task that had ended before. A 2xx, or a queued report would be
 //! repeated for ever.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{Answer, HeaderName, HeaderValue, Response, StatusCode, contract::Task};
 
-#[derive(Serialize)]
-struct Unchanged<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Unchanged<'a> {
     success: bool,
     data: &'a Task,
     idempotent: bool,

@@ -1,8 +1,12 @@
 //! `GET /api/agent/tasks`: the next task, if there is one.
 
-use web::{Answer, Request, Response, StatusCode};
+use web::{Answer, Request, Response, StatusCode, contract::Task, openapi::Operation};
 
 use crate::{bindings::myrmidon::domain::task_queue, caller::Device, faults};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Take the next task").answers::<Task>(200).answers_empty(204)
+}
 
 pub(crate) async fn next(device: Device, _: Request) -> Answer {
     let polled = task_queue::next(device.credentials()).await.map_err(faults::turned_away)?;

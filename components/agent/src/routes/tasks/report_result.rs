@@ -6,7 +6,8 @@
 use web::{
     Answer, Problem, Request, Response, StatusCode,
     body::Rules,
-    contract::{Json, choices::Choice as _},
+    contract::{Json, Task, choices::Choice as _},
+    openapi::Operation,
     schema,
 };
 
@@ -16,6 +17,14 @@ use crate::{
     caller::Device,
     faults,
 };
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Report what came of a task")
+        .body(Rules::RESULT, result_body::schema)
+        .answers::<Task>(200)
+        .answers_plainly::<ended::Unchanged<'_>>(200)
+        .refuses(&[404])
+}
 
 pub(crate) async fn report(device: Device, mut request: Request) -> Answer {
     let result_report = match read(&mut request).await {

@@ -3,8 +3,9 @@
 use web::{
     Answer, Problem, Request, Response, StatusCode,
     body::Rules,
-    contract::choices::Choice as _,
-    schema::{self, Text},
+    contract::{Task, choices::Choice as _},
+    openapi::Operation,
+    schema::{self, Object, Text},
 };
 
 use super::ended;
@@ -13,6 +14,14 @@ use crate::{
     caller::Device,
     faults,
 };
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Report how far a task is")
+        .body(Rules::LENIENT, accepted)
+        .answers::<Task>(200)
+        .answers_plainly::<ended::Unchanged<'_>>(200)
+        .refuses(&[403, 404, 409])
+}
 
 pub(crate) async fn report(device: Device, mut request: Request) -> Answer {
     let status_report = match read(&mut request).await {
@@ -31,13 +40,15 @@ pub(crate) async fn report(device: Device, mut request: Request) -> Answer {
 
 async fn read(request: &mut Request) -> Result<StatusReport, Problem> {
     let body = request.body(Rules::LENIENT).await?;
-    schema::read(body, |body| {
-        body.forget_nulls_except(&[]);
-        StatusReport {
-            status: body.choice("status"),
-            error: body.optional_string("error", Text::note(64 * 1024)),
-        }
-    })
+    schema::read(body, accepted)
+}
+
+fn accepted(body: &mut Object<'_>) -> StatusReport {
+    body.forget_nulls_except(&[]);
+    StatusReport {
+        status: body.choice("status"),
+        error: body.optional_string("error", Text::note(64 * 1024)),
+    }
 }
 
 fn answer(outcome: &ReportedOutcome) -> Answer {
