@@ -6,12 +6,10 @@
 //! and committed as one document; in a component nobody calls them, so its linker drops them.
 
 mod answers;
-#[cfg(not(target_arch = "wasm32"))]
 mod committed;
 mod document;
 mod operation;
 
-#[cfg(not(target_arch = "wasm32"))]
 pub use committed::assert_current;
 pub(crate) use document::Described;
 pub use operation::{Field, Operation};
