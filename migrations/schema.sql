@@ -66,9 +66,8 @@ CREATE TABLE agents (
   CHECK ((previous_key_digest IS NULL) = (previous_key_expires_at IS NULL))
 ) STRICT;
 
-CREATE INDEX agents_by_org    ON agents (org_id, last_heartbeat_at DESC, id);
+CREATE INDEX agents_by_org    ON agents (org_id, last_heartbeat_at, id DESC, offline_at, status);
 CREATE INDEX agents_by_status ON agents (org_id, status, os, hostname);
-CREATE INDEX agents_present   ON agents (last_heartbeat_at) WHERE status = 'active' AND offline_at IS NULL;
 
 CREATE TABLE agent_events (
   id         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

@@ -17,6 +17,10 @@ const ALL: &[Migration] = &[
         sql: include_str!("../../../migrations/0004_fleet_administration.sql"),
     },
     Migration { name: "0007_identity", sql: include_str!("../../../migrations/0007_identity.sql") },
+    Migration {
+        name: "0008_presence_indexes",
+        sql: include_str!("../../../migrations/0008_presence_indexes.sql"),
+    },
 ];
 
 #[derive(Debug, Clone, Copy)]

@@ -8,14 +8,23 @@ use domain::{
 use crate::{Db, Error, length};
 
 /// Notes that active agents went silent, once until they are heard of again. A trigger tells why.
+///
+/// Goes through the organisations one by one: presence has no index but that of their lists.
 pub async fn record_silence(db: &impl Db, now: Timestamp, at_most: u32) -> Result<u32, Error> {
     let rows = db
         .query(
-            "UPDATE agents
+            "WITH RECURSIVE organisations (id) AS (
+                 SELECT min(org_id) FROM agents
+                  UNION ALL
+                 SELECT (SELECT min(org_id) FROM agents WHERE org_id > organisations.id)
+                   FROM organisations WHERE organisations.id IS NOT NULL)
+             UPDATE agents
                 SET offline_at = ?1
-              WHERE id IN (SELECT id FROM agents
-                            WHERE status = 'active' AND offline_at IS NULL AND last_heartbeat_at < ?2
-                         ORDER BY last_heartbeat_at LIMIT ?3)
+              WHERE id IN (SELECT silent.id
+                             FROM organisations CROSS JOIN agents AS silent
+                            WHERE silent.org_id = organisations.id AND silent.last_heartbeat_at < ?2
+                              AND silent.offline_at IS NULL AND silent.status = 'active'
+                            LIMIT ?3)
           RETURNING 1",
             &[now.into(), (now - OFFLINE_AFTER).into(), at_most.into()],
         )
@@ -103,6 +112,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn silence_is_noted_in_every_organisation() {
+        let db = seen_now().await;
+        for (id, org) in [("a2", "another"), ("a3", "third"), ("a4", "third"), ("a5", "fourth")] {
+            other_agent(&db, id, org, id).await;
+        }
+        let seen = "UPDATE agents SET last_heartbeat_at = ?1 WHERE id IN ('a2', 'a3')";
+        run(&db, seen, &[NOW.into()]).await;
+        let after = NOW + Span::seconds(181);
+        assert_eq!(record_silence(&db, after, 10).await.unwrap(), 3);
+        let silent = "SELECT group_concat(id) FROM (SELECT id FROM agents WHERE offline_at = ?1 ORDER BY id)";
+        let silent = silent.replace("?1", &after.0.to_string());
+        assert_eq!(crate::fixtures::text(&db, &silent).await.as_deref(), Some("a1,a2,a3"));
+        assert_eq!(record_silence(&Memory::migrated(), after, 10).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
     async fn samples_are_kept_for_thirty_days() {
         let db = seen_now().await;
         for days in [0, 29, 30, 31] {
@@ -124,7 +149,7 @@ mod tests {
     async fn sweeps_read_their_indexes() {
         plan(async |db| drop(record_silence(db, NOW, 10).await))
             .await
-            .uses("agents_present")
+            .uses("agents_by_org")
             .never_scans();
         plan(async |db| drop(delete_old_samples(db, NOW, 10).await))
             .await
