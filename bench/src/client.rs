@@ -113,31 +113,34 @@ impl Load {
 pub(crate) struct Stopwatch {
     started: Instant,
     process: u32,
-    ticks: u64,
+    processor: Duration,
 }
 
 impl Stopwatch {
     pub(crate) fn start(process: u32) -> Result<Self> {
-        Ok(Self { started: Instant::now(), process, ticks: processor_ticks(process)? })
+        Ok(Self { started: Instant::now(), process, processor: processor_time(process)? })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
     pub(crate) fn stop(self, latencies: Histogram<u64>) -> Result<Measured> {
-        const MICROS_PER_TICK: f64 = 10_000.0;
         let requests = latencies.len() as f64;
         let per_second = requests / self.started.elapsed().as_secs_f64();
-        let ticks = processor_ticks(self.process)? - self.ticks;
-        let processor = ticks as f64 * MICROS_PER_TICK / requests;
+        let spent = processor_time(self.process)?.saturating_sub(self.processor);
+        let processor = spent.as_secs_f64() * 1e6 / requests;
         Ok(Measured { per_second, processor, latencies })
     }
 }
 
-/// User and system time of a process, in the kernel's hundredths of a second.
-fn processor_ticks(process: u32) -> Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let after_name = stat.rsplit_once(')').context("a stat line names its program")?.1;
-    let ticks = after_name.split_whitespace().skip(11).take(2);
-    ticks.map(|it| Ok(it.parse::<u64>()?)).sum()
+/// What the threads of a process have run for, to the nanosecond. Those that ended count no more.
+fn processor_time(process: u32) -> Result<Duration> {
+    let mut total = Duration::ZERO;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between the listing and the reading.
+        let Ok(stat) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        let run = stat.split_whitespace().next().context("a schedstat line has figures")?;
+        total += Duration::from_nanos(run.parse()?);
+    }
+    Ok(total)
 }
 
 pub(crate) fn histogram() -> Result<Histogram<u64>> {

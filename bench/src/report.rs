@@ -24,8 +24,8 @@ impl Report {
             format!("cold start, warm module cache:    {:>8.0} ms", cold_start.as_secs_f64() * 1e3),
             String::new(),
             format!(
-                "{:<40} {:>8} {:>8} {:>8} {:>8} {:>9}",
-                "", "per s", "p50 ms", "p99 ms", "CPU µs", "of hello"
+                "{:<40} {:>8} {:>9} {:>8} {:>8} {:>8} {:>9}",
+                "", "per s", "of hello", "p50 ms", "p99 ms", "CPU µs", "x hello"
             ),
         ];
         Self { lines }
@@ -35,12 +35,13 @@ impl Report {
         let millis =
             |quantile: f64| Duration::from_micros(measured.latencies.value_at_quantile(quantile));
         self.lines.push(format!(
-            "{name:<40} {:>8.0} {:>8.2} {:>8.2} {:>8.0} {:>8.0}%",
+            "{name:<40} {:>8.0} {:>8.0}% {:>8.2} {:>8.2} {:>8.1} {:>9.2}",
             measured.per_second,
+            measured.per_second / baseline.per_second * 100.0,
             millis(0.50).as_secs_f64() * 1e3,
             millis(0.99).as_secs_f64() * 1e3,
             measured.processor,
-            measured.per_second / baseline.per_second * 100.0,
+            measured.processor / baseline.processor,
         ));
     }
 
