@@ -18,6 +18,7 @@ pub mod platform;
 pub mod precedence;
 pub mod rate_limit;
 pub mod releases;
+pub mod results;
 pub mod schedules;
 pub mod sealing;
 pub mod secrets;

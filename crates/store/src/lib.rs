@@ -25,6 +25,7 @@ mod races;
 pub mod rate_limits;
 pub mod readiness;
 pub mod releases;
+pub mod results;
 mod row;
 pub mod schedules;
 pub mod sessions;

@@ -16,6 +16,7 @@ const ALL: &[Migration] = &[
         name: "0004_fleet_administration",
         sql: include_str!("../../../migrations/0004_fleet_administration.sql"),
     },
+    Migration { name: "0006_results", sql: include_str!("../../../migrations/0006_results.sql") },
     Migration { name: "0007_identity", sql: include_str!("../../../migrations/0007_identity.sql") },
     Migration {
         name: "0008_presence_indexes",

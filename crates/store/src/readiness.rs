@@ -5,7 +5,7 @@ use crate::{Db, Error};
 /// Reads nothing to speak of, but every table must be there for the statement to compile.
 pub async fn check(db: &impl Db) -> Result<(), Error> {
     db.query(
-        "SELECT 1 FROM agents, tasks, enrollment_tokens, agent_releases, builds, rate_limits, audit_log, users WHERE 0",
+        "SELECT 1 FROM agents, tasks, enrollment_tokens, agent_releases, builds, rate_limits, audit_log, users, results WHERE 0",
         &[],
     )
     .await?;

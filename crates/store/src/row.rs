@@ -154,6 +154,12 @@ impl From<u8> for Value {
     }
 }
 
+impl From<f64> for Value {
+    fn from(it: f64) -> Self {
+        Self::Real(it)
+    }
+}
+
 impl From<bool> for Value {
     fn from(it: bool) -> Self {
         Self::Integer(it.into())
