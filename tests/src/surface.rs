@@ -74,7 +74,11 @@ pub fn routes() -> Vec<Route> {
         ("DELETE", "/api/tests/builds/{uuid}", Person("tests:builds:delete")),
         ("GET", "/api/tests/builds/{uuid}/download", Person("tests:builds:create")),
         ("POST", "/api/tests/builds/{uuid}/upload-binary", Person("tests:builds:create")),
+        ("POST", "/api/agent/admin/ingestion/retry", Person("endpoints:tasks:create")),
+        ("POST", "/api/agent/admin/ingestion/reset", Person("endpoints:tasks:create")),
         ("GET", "/api/cron/maintenance", Scheduler),
+        ("GET", "/api/cron/ingestion", Scheduler),
+        ("GET", "/api/cron/retry-ingestion", Scheduler),
     ];
     let parsed = table.iter().map(|(method, pattern, caller)| Route {
         method: method.parse().expect("a method"),

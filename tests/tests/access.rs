@@ -41,7 +41,7 @@ fn sources(folder: &Path) -> String {
 
 #[test]
 fn the_surface_is_what_the_tiers_say_it_is() {
-    let mut stated: Vec<_> = ["public", "agent", "admin", "cron-maintenance"]
+    let mut stated: Vec<_> = ["public", "agent", "admin", "cron-maintenance", "cron-ingestion"]
         .iter()
         .flat_map(|tier| stated(&sources(&root().join("components").join(tier).join("src"))))
         .collect();

@@ -8,7 +8,7 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// The application's components, as `spin.toml` builds them.
 pub(crate) const COMPONENTS: &[&str] =
-    &["domain-component", "public", "agent", "admin", "cron-maintenance"];
+    &["domain-component", "public", "agent", "admin", "cron-maintenance", "cron-ingestion"];
 
 /// Those that have routes: all but the first.
 pub(crate) fn tiers() -> &'static [&'static str] {

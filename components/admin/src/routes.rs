@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod builds;
+pub(crate) mod ingestion;
 pub(crate) mod tasks;
 pub(crate) mod tokens;
 pub(crate) mod versions;

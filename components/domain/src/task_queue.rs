@@ -20,6 +20,7 @@ use crate::{
     },
     call::Call,
     device::{Window, admit, is_fresh, perform, presented},
+    ingestion,
 };
 
 impl Guest for Component {
@@ -69,7 +70,11 @@ impl Guest for Component {
         let id = TaskId(task_id);
         let body = &report.body.text;
         settle(&device, &id, Report::Result, async |call, device| {
-            reports::record_result(call.db, device, &id, body, call.now).await
+            let recorded = reports::record_result(call.db, device, &id, body, call.now).await?;
+            if let Some(recorded) = &recorded {
+                ingestion::attempt(call, &recorded.task).await;
+            }
+            Ok(recorded)
         })
         .await
     }

@@ -9,7 +9,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row, length, only};
+use crate::{Db, Error, Row, length, only, tasks::Task};
 
 /// A task of which the result is to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,21 @@ pub struct Unstored {
     pub target_index: Option<String>,
     pub assigned_at: Timestamp,
     pub received_at: Timestamp,
+}
+
+impl From<&Task> for Unstored {
+    fn from(it: &Task) -> Self {
+        Self {
+            task: it.id.clone(),
+            org: it.org.clone(),
+            agent: it.agent.clone(),
+            payload: it.payload.clone(),
+            result: it.result.clone().unwrap_or_else(|| "null".to_owned()),
+            target_index: it.target_index.clone(),
+            assigned_at: it.assigned_at.unwrap_or(it.created_at),
+            received_at: it.completed_at.unwrap_or(it.created_at),
+        }
+    }
 }
 
 /// The documents of one task.

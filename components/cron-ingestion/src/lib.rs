@@ -1,0 +1,65 @@
+//! Ingestion: what came of tests becomes rows, every five minutes, as far as it did not at once.
+//!
+//! Takes no input. Tasks are claimed one at a time, so running twice at once does no harm and
+//! what is left over is done by the next run.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use spin_sdk::{
+    http::Request as Received,
+    http_service,
+    wasip3::http::types::{ErrorCode, Response as Sent},
+};
+use web::{Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge};
+
+#[expect(clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "cron-ingestion",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+        with: { "myrmidon:domain/types@0.1.0": web::contract::myrmidon::domain::types },
+    });
+}
+
+use bindings::myrmidon::domain::ingestion;
+
+/// Tasks of one batch, and batches that one run makes.
+const BATCH: u32 = 50;
+const MOST_BATCHES: u32 = 40;
+
+/// The second path is the one that other schedulers know.
+static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
+    Routes::default().get("/api/cron/ingestion", ingest).get("/api/cron/retry-ingestion", ingest)
+});
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    attempted: u32,
+    succeeded: u32,
+    failed: u32,
+    permanently_failed: u64,
+}
+
+async fn ingest(_: Scheduler, _: Request) -> Answer {
+    let mut report = Report::default();
+    for _ in 0..MOST_BATCHES {
+        let tally = ingestion::run(BATCH).await?;
+        report.attempted += tally.attempted;
+        report.succeeded += tally.succeeded;
+        report.failed += tally.failed;
+        report.permanently_failed = tally.given_up;
+        if tally.attempted < BATCH {
+            break;
+        }
+    }
+    Response::data(StatusCode::OK, &report)
+}
+
+#[http_service]
+async fn handle(received: Received) -> Result<Sent, ErrorCode> {
+    edge::serve(&ROUTES, received).await
+}
