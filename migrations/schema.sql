@@ -217,10 +217,10 @@ CREATE TABLE tasks (
   -- The agent's last report on this task, as a request: how many it made in which window.
   report_used            INTEGER,
   report_window_at       INTEGER,
-  -- When the next attempt to store the result may be made; null while none has failed.
-  next_ingest_at         INTEGER,
 
   audit                  TEXT CHECK (audit IS NULL OR json_valid(audit)),
+  -- When the next attempt to store the result may be made; null while none has failed.
+  next_ingest_at         INTEGER,
 
   CHECK ((ended_by IS NULL) = (status IN ('pending', 'assigned', 'downloading', 'executing')))
 ) STRICT;

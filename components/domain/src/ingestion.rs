@@ -12,6 +12,7 @@ use domain::{
     tasks::{TaskStatus, TaskType},
 };
 use store::{
+    audit::Entry,
     results::{self, Batch, Unstored},
     tasks::Task,
 };
@@ -40,15 +41,25 @@ pub(crate) enum Failed {
 impl Guest for Component {
     async fn run(limit: u32) -> Result<Tally, Fault> {
         let call = Call::begin().await?;
-        run(&call, None, limit).await
+        run(&call, None, None, limit).await
     }
 }
 
 /// Stores results of one organisation or of all, the oldest first, each apart from the others.
-pub(crate) async fn run(call: &Call, org: Option<&OrgId>, limit: u32) -> Result<Tally, Fault> {
+///
+/// The entry of whoever asked for it goes with the first one.
+pub(crate) async fn run(
+    call: &Call,
+    org: Option<&OrgId>,
+    mut audit: Option<Entry>,
+    limit: u32,
+) -> Result<Tally, Fault> {
     let mut tally = Tally { attempted: 0, succeeded: 0, failed: 0, given_up: 0 };
     while tally.attempted < limit {
-        let Some(task) = results::claim(call.db, org, call.now).await? else { break };
+        let Some(task) = results::claim(call.db, org, audit.as_ref(), call.now).await? else {
+            break;
+        };
+        audit = None;
         tally.attempted += 1;
         match documents(&task) {
             Ok(documents) => count(&mut tally, store(call, &task, &documents).await),

@@ -4,7 +4,7 @@ use domain::ids::OrgId;
 use store::results;
 
 use crate::{
-    Component,
+    Component, audit,
     bindings::exports::myrmidon::domain::{
         results::{Guest, Restored, Tally},
         types::{Actor, Fault},
@@ -19,13 +19,19 @@ const MOST_RESET: u32 = 1000;
 impl Guest for Component {
     async fn retry(by: Actor, limit: u32) -> Result<Tally, Fault> {
         let call = Call::begin().await?;
-        ingestion::run(&call, Some(&OrgId(by.org_id)), limit).await
+        let entry = audit::entry(&call, &by, "ingestion.retry");
+        let org = OrgId(by.org_id);
+        let tally = ingestion::run(&call, Some(&org), Some(entry), limit).await?;
+        audit::seal(&call, &org).await;
+        Ok(tally)
     }
 
     async fn reset(by: Actor) -> Result<Restored, Fault> {
         let call = Call::begin().await?;
+        let entry = audit::entry(&call, &by, "ingestion.reset");
         let org = OrgId(by.org_id);
-        let tasks = results::reset(call.db, &org, MOST_RESET).await?;
+        let tasks = results::reset(call.db, &org, &entry, MOST_RESET).await?;
+        audit::seal(&call, &org).await;
         let given_up = results::count_given_up(call.db, Some(&org)).await?;
         Ok(Restored { tasks, given_up })
     }

@@ -9,7 +9,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row, length, only, tasks::Task};
+use crate::{Db, Error, Row, audit::Entry, length, only, tasks::Task};
 
 /// A task of which the result is to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,17 +65,18 @@ pub struct Batch<'a> {
 }
 
 /// The one that waited longest, of one organisation or of all, with this attempt counted and the
-/// next one put off.
+/// next one put off. With the entry of whoever asked for it.
 pub async fn claim(
     db: &impl Db,
     org: Option<&OrgId>,
+    audit: Option<&Entry>,
     now: Timestamp,
 ) -> Result<Option<Unstored>, Error> {
     let rows = db
         .query(
             "UPDATE tasks
                 SET ingest_attempts = ingest_attempts + 1, last_ingest_attempt_at = ?1,
-                    next_ingest_at = ?1 + min(?3 << ingest_attempts, ?4)
+                    next_ingest_at = ?1 + min(?3 << ingest_attempts, ?4), audit = ?5
               WHERE id = (SELECT id FROM tasks
                            WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0
                              AND ingest_attempts < 10 AND completed_at <= ?1
@@ -85,7 +86,7 @@ pub async fn claim(
                            LIMIT 1)
           RETURNING id, org_id, agent_id, payload, coalesce(result, 'null'), target_index,
                     coalesce(assigned_at, created_at), completed_at",
-            &[now.into(), org.into(), FIRST_WAIT.into(), LONGEST_WAIT.into()],
+            &[now.into(), org.into(), FIRST_WAIT.into(), LONGEST_WAIT.into(), audit.into()],
         )
         .await?;
     rows.into_iter().next().map(decode).transpose()
@@ -145,18 +146,21 @@ pub async fn count_given_up(db: &impl Db, org: Option<&OrgId>) -> Result<u64, Er
     only(rows)?.integer(0)
 }
 
-/// Gives those that were given up another ten attempts, the first one at once.
-pub async fn reset(db: &impl Db, org: &OrgId, at_most: u32) -> Result<u32, Error> {
+/// Gives those that were given up another ten attempts, the first one at once. The entry is put on
+/// one of them.
+pub async fn reset(db: &impl Db, org: &OrgId, audit: &Entry, at_most: u32) -> Result<u32, Error> {
     let rows = db
         .query(
             "UPDATE tasks
-                SET ingest_attempts = 0, next_ingest_at = NULL
-              WHERE id IN (SELECT id FROM tasks
-                            WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0
-                              AND ingest_attempts >= 10 AND org_id = ?1
-                            LIMIT ?2)
+                SET ingest_attempts = 0, next_ingest_at = NULL, audit = iif(place = 1, ?3, NULL)
+               FROM (SELECT id AS given_up, row_number() OVER () AS place
+                       FROM tasks
+                      WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0
+                        AND ingest_attempts >= 10 AND org_id = ?1
+                      LIMIT ?2)
+              WHERE id = given_up
           RETURNING 1",
-            &[org.into(), at_most.into()],
+            &[org.into(), at_most.into(), audit.into()],
         )
         .await?;
     Ok(length(&rows))

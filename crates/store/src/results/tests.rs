@@ -29,7 +29,18 @@ async fn complete(db: &Memory, id: &str, seconds: i64) {
 }
 
 async fn claim_at(db: &Memory, now: Timestamp) -> Option<String> {
-    claim(db, None, now).await.unwrap().map(|it| it.task.0)
+    claim(db, None, None, now).await.unwrap().map(|it| it.task.0)
+}
+
+fn entry() -> Entry {
+    Entry {
+        at: NOW,
+        actor: "user".to_owned(),
+        address: "::1".to_owned(),
+        request_id: "r".to_owned(),
+        action: "ingestion.reset",
+        details: None,
+    }
 }
 
 fn document(id: &str, outcome: Outcome) -> String {
@@ -91,7 +102,7 @@ async fn only_tests_with_a_result_that_is_not_stored_are_claimed() {
 #[tokio::test]
 async fn a_claim_brings_what_is_known_of_the_task() {
     let db = with_tasks(&["t1"]).await;
-    let claimed = claim(&db, None, NOW).await.unwrap().unwrap();
+    let claimed = claim(&db, None, None, NOW).await.unwrap().unwrap();
     assert_eq!((claimed.org.as_str(), claimed.agent.as_str()), ("org", "a1"));
     assert_eq!(claimed.payload, r#"{"test_uuid":"u1","test_name":"LSASS read"}"#);
     assert_eq!(claimed.result, r#"{"exit_code":0}"#);
@@ -127,14 +138,17 @@ async fn who_was_given_up_is_tried_again_after_a_reset_by_its_own_organisation()
         &[(NOW + Span::hours(6)).into()],
     )
     .await;
-    assert_eq!(reset(&db, &"other".into(), 10).await.unwrap(), 0);
+    assert_eq!(reset(&db, &"other".into(), &entry(), 10).await.unwrap(), 0);
     assert_eq!(claim_at(&db, NOW).await, None);
     let (org, other) = (OrgId::from("org"), OrgId::from("other"));
     assert_eq!(count_given_up(&db, Some(&org)).await.unwrap(), 2);
     assert_eq!(count_given_up(&db, Some(&other)).await.unwrap(), 0);
-    assert_eq!(reset(&db, &org, 1).await.unwrap(), 1);
-    assert_eq!(reset(&db, &org, 10).await.unwrap(), 1);
-    assert_eq!(reset(&db, &org, 10).await.unwrap(), 0);
+    assert_eq!(reset(&db, &org, &entry(), 1).await.unwrap(), 1);
+    assert_eq!(reset(&db, &org, &entry(), 10).await.unwrap(), 1);
+    assert_eq!(reset(&db, &org, &entry(), 10).await.unwrap(), 0);
+    // One row of the log per call that did something.
+    let logged = "SELECT count(*) FROM audit_log WHERE action = 'ingestion.reset'";
+    assert_eq!(integer(&db, logged).await, Some(2));
     assert!(claim_at(&db, NOW).await.is_some() && claim_at(&db, NOW).await.is_some());
     assert_eq!(claim_at(&db, NOW).await, None, "who only waits goes on waiting");
 }
@@ -145,9 +159,9 @@ async fn a_person_claims_what_is_their_organisations() {
     other_agent(&db, "a2", "other", "other").await;
     task_of(&db, "t2", "a2", "completed").await;
     complete(&db, "t2", -60).await;
-    let mine = claim(&db, Some(&"org".into()), NOW).await.unwrap().unwrap();
+    let mine = claim(&db, Some(&"org".into()), None, NOW).await.unwrap().unwrap();
     assert_eq!(mine.task.as_str(), "t1");
-    assert_eq!(claim(&db, Some(&"org".into()), NOW).await.unwrap(), None);
+    assert_eq!(claim(&db, Some(&"org".into()), None, NOW).await.unwrap(), None);
 }
 
 // D4 493, A11 175, A11 176
@@ -260,14 +274,14 @@ async fn the_document_is_the_documented_one() {
 #[tokio::test]
 async fn storing_reads_its_indexes() {
     plan(async |db| {
-        drop(claim(db, None, NOW).await);
-        drop(claim(db, Some(&"org".into()), NOW).await);
+        drop(claim(db, None, None, NOW).await);
+        drop(claim(db, Some(&"org".into()), None, NOW).await);
     })
     .await
     .uses("tasks_ingestible")
     .never_scans();
     plan(async |db| {
-        drop(reset(db, &"org".into(), 10).await);
+        drop(reset(db, &"org".into(), &entry(), 10).await);
     })
     .await
     .uses("tasks_given_up")
