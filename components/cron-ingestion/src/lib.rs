@@ -5,13 +5,16 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use spin_sdk::{
     http::Request as Received,
     http_service,
     wasip3::http::types::{ErrorCode, Response as Sent},
 };
-use web::{Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge};
+use web::{
+    Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge, openapi::Operation,
+};
 
 #[expect(clippy::pedantic, reason = "generated")]
 mod bindings {
@@ -30,18 +33,28 @@ use bindings::myrmidon::domain::ingestion;
 const BATCH: u32 = 50;
 const MOST_BATCHES: u32 = 40;
 
-/// The second path is the one that other schedulers know.
-static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
-    Routes::default().get("/api/cron/ingestion", ingest).get("/api/cron/retry-ingestion", ingest)
-});
+static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
 
-#[derive(Default, Serialize)]
+/// The second path is the one that other schedulers know.
+fn routes() -> Routes {
+    Routes::default()
+        .get("/api/cron/ingestion", ingest)
+        .described(describe)
+        .get("/api/cron/retry-ingestion", ingest)
+        .described(describe)
+}
+
+#[derive(Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     attempted: u32,
     succeeded: u32,
     failed: u32,
     permanently_failed: u64,
+}
+
+fn describe() -> Operation {
+    Operation::new("Store results that are due").answers::<Report>(200)
 }
 
 async fn ingest(_: Scheduler, _: Request) -> Answer {
@@ -62,4 +75,12 @@ async fn ingest(_: Scheduler, _: Request) -> Answer {
 #[http_service]
 async fn handle(received: Received) -> Result<Sent, ErrorCode> {
     edge::serve(&ROUTES, received).await
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_is_current() {
+        web::openapi::assert_current("cron-ingestion", &super::routes());
+    }
 }
