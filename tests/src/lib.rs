@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod application;
 pub mod database;
+pub mod description;
 pub mod executables;
 pub mod hostile;
 pub mod issuer;

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use serde_json::Value;
 
 use crate::{
-    Server,
+    Server, description,
     server::{Body, Unreachable, empty},
 };
 
@@ -107,10 +107,13 @@ impl<'a> Request<'a> {
 
     /// The answer's head; its body comes as it is read.
     pub async fn open(self) -> Result<Response<Body>, Unreachable> {
+        let (method, target) = (self.method.clone(), self.target.clone());
         let mut request = http::Request::builder().method(self.method).uri(&self.target);
         *request.headers_mut().expect("nothing is wrong yet") = self.headers;
         let request = request.body(self.body).map_err(|error| Unreachable(error.to_string()))?;
-        self.server.send(request, SocketAddr::new(self.client, 50_000)).await
+        let answer = self.server.send(request, SocketAddr::new(self.client, 50_000)).await?;
+        description::check(&method, &target, answer.status());
+        Ok(answer)
     }
 }
 

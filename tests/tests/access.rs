@@ -8,6 +8,7 @@ use serde_json::json;
 use tests::{
     Answer, App, Forgery, Person, Setup,
     application::{CRON_SECRET, root},
+    description,
     surface::{self, Caller, ROLES, Route},
 };
 
@@ -51,6 +52,16 @@ fn the_surface_is_what_the_tiers_say_it_is() {
     stated.sort();
     listed.sort();
     assert_eq!(stated, listed);
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else_is() {
+    let mut described = description::operations();
+    let mut listed: Vec<_> =
+        surface::routes().iter().map(|it| (it.method.to_string(), it.pattern.to_owned())).collect();
+    described.sort();
+    listed.sort();
+    assert_eq!(described, listed, "cargo xtask openapi");
 }
 
 async fn knock(app: &App, route: &Route, authorization: Option<&[u8]>) -> Answer {
@@ -99,6 +110,7 @@ fn wrong(agent_key: &str) -> Vec<(String, Option<Vec<u8>>)> {
         ("bytes that are no text".to_owned(), Some(b"Bearer \xff\xfe\x80".to_vec())),
         ("an agent's key".to_owned(), bearer(agent_key)),
         ("an API key".to_owned(), bearer(&format!("pa_{}", "a".repeat(64)))),
+        ("a worker's token".to_owned(), bearer(&format!("wt_{}", "a".repeat(64)))),
         ("an enrollment token".to_owned(), bearer(&format!("acht_{}", "a".repeat(64)))),
         ("a fresh agent's key".to_owned(), bearer(&format!("ak_{}", "0".repeat(64)))),
     ];
@@ -183,6 +195,34 @@ async fn each_role_may_do_what_the_table_says_and_nothing_else() {
                 assert_eq!(answer.error(), "Insufficient permissions", "{route:?} as {role:?}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn whoever_names_another_organisation_is_refused_everywhere() {
+    // D-19
+    let app = App::start().await;
+    let token = Person::admin("org-1").token();
+    for route in surface::routes().iter().filter(|it| matches!(it.caller, Caller::Person(_))) {
+        let target = format!("{}?org_id=org-2", route.path(NOBODY));
+        let request = app.request(route.method.clone(), &target).bearer(&token);
+        let answer = request.json(&json!({})).send().await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.error().as_str()),
+            (403, "Access denied to this organization"),
+            "{route:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_an_organisation_nobody_gets_in() {
+    let app = App::start().await;
+    let token = Person::new("user_x", None, Some("admin")).token();
+    for route in surface::routes().iter().filter(|it| matches!(it.caller, Caller::Person(_))) {
+        let authorization = format!("Bearer {token}");
+        let answer = knock(&app, route, Some(authorization.as_bytes())).await;
+        assert_eq!(answer.status, 403, "{route:?}: {}", answer.text());
     }
 }
 

@@ -206,6 +206,7 @@ async fn a_form_of_many_or_long_fields_is_refused_without_harm() {
 
 #[tokio::test]
 async fn two_hundred_mebibytes_and_not_a_byte_more() {
+    // D-42
     const LIMIT: usize = 200 << 20;
     let app = App::start().await;
     let answer = form().streamed(upload(&app), "binary", zeros(LIMIT + 1)).send().await;

@@ -232,6 +232,7 @@ fn is_sound(answer: &Answer, path: &str, what: &str) {
         answer.status.as_u16() < 500 || (path.ends_with("/versions/build") && answer.status == 503);
     assert!(expected, "{} {path} {what:.120}: {}", answer.status, answer.text());
     assert_ne!(answer.status, 401, "{path} {what:.120}: it never got there");
+    // D-09
     let text = answer.text();
     for leak in ["SQLITE", "sqlite", "panicked", "src/", "constraint", "syntax error"] {
         assert!(!text.contains(leak), "{path} {what:.120}: {text}");

@@ -198,7 +198,7 @@ async fn time_to_download_does_not_count_as_time_to_run() {
     assert_eq!(state(&app, &id).await, failed("Task exceeded execution timeout"));
 }
 
-// §12.2, D2 479
+// §12.2, D2 479, D-22
 #[tokio::test(flavor = "multi_thread")]
 async fn going_offline_is_noticed_once() {
     let app = App::start().await;

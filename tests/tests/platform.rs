@@ -730,7 +730,9 @@ async fn agents_name_a_content_type_even_without_a_body() {
 
 #[tokio::test]
 async fn a_missing_schema_is_said_and_nothing_more() {
+    // D-86
     let app = Setup::default().unmigrated().start().await;
+    assert_eq!(app.get("/api/health/ready").send().await.status, 503);
     let admin = admin();
     let answer = app.get("/api/agent/admin/agents").bearer(&admin).send().await;
     assert_eq!(

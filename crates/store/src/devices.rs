@@ -333,6 +333,7 @@ mod tests {
 
     #[tokio::test]
     async fn admission_finds_its_agent_by_key() {
+        // D-05
         plan(async |db| drop(admit(db, &device("current"), DEVICE, NOW).await)).await.never_scans();
     }
 }

@@ -193,7 +193,7 @@ mod tests {
         );
     }
 
-    /// What was there before an upgrade is there after it.
+    /// What was there before an upgrade is there after it (D-23).
     #[test]
     fn an_upgrade_from_the_first_schema_keeps_every_row() {
         let mut connection = Connection::open_in_memory().unwrap();
