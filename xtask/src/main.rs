@@ -18,6 +18,7 @@ cargo xtask <chore>
   build              build the components and the programs
   test [filter]      test everything, or what matches
   openapi            describe every route anew: components/public/openapi.json
+  schemathesis       let schemathesis (PyPI) call every route of the described ones
   lint               formatting, tidy, clippy for both targets, documentation
   bench [options]    measure against a bare component and print ratios
   tidy               the rules of this repository that no other tool checks
@@ -76,6 +77,12 @@ fn run(chore: &str, rest: &[String]) -> Result<Outcome> {
             cargo("run", &["--release", "--quiet", "--package", "bench", "--"]).args(rest).run()?;
         }
         "openapi" => openapi()?,
+        "schemathesis" => {
+            build::components()?;
+            build::programs()?;
+            cargo("run", &["--release", "--quiet", "--package", "tests", "--bin", "schemathesis"])
+                .run()?;
+        }
         "lint" => lint()?,
         "tidy" => tidy::check()?,
         "migrate" => myrmidon(&[&["migrate".to_owned()], rest].concat())?,
