@@ -182,6 +182,25 @@ mod tests {
         assert_eq!(version.as_deref(), Some("1.0.0"));
     }
 
+    /// Every entry that moves costs half as much as all the rest of the statement.
+    #[tokio::test]
+    async fn a_heartbeat_moves_one_index_entry_and_a_poll_none() {
+        let db = Memory::migrated();
+        let touched = "SELECT group_concat(DISTINCT index_list.name)
+                         FROM pragma_index_list('agents') AS index_list
+                         JOIN sqlite_schema ON sqlite_schema.name = index_list.name
+                         JOIN (SELECT value FROM json_each(?1)) AS changed
+                           ON instr(sqlite_schema.sql, changed.value) > 0";
+        let indexes = async |columns: &str| {
+            let rows = db.query(touched, &[columns.into()]).await.unwrap();
+            rows.into_iter().next().unwrap().optional_text(0).unwrap()
+        };
+        let counted = r#"["budget_", "rejected_since", "polled_at", "offered_task_id"]"#;
+        assert_eq!(indexes(counted).await, None);
+        let beaten = r#"["heartbeat", "updated_at", "offline_at", "agent_version", "reconnect"]"#;
+        assert_eq!(indexes(beaten).await.as_deref(), Some("agents_by_org"));
+    }
+
     #[tokio::test]
     async fn a_heartbeat_scans_nothing() {
         plan(async |db| {
