@@ -61,6 +61,12 @@ pub fn routes() -> Vec<Route> {
         ("GET", "/api/agent/admin/tasks", Person("endpoints:tasks:read")),
         ("GET", "/api/agent/admin/tasks/{id}", Person("endpoints:tasks:read")),
         ("POST", "/api/agent/admin/tasks/{id}/cancel", Person("endpoints:tasks:cancel")),
+        ("POST", "/api/agent/admin/schedules", Person("endpoints:schedules:create")),
+        ("GET", "/api/agent/admin/schedules", Person("endpoints:schedules:read")),
+        ("GET", "/api/agent/admin/schedules/{id}", Person("endpoints:schedules:read")),
+        ("PATCH", "/api/agent/admin/schedules/{id}", Person("endpoints:schedules:write")),
+        ("DELETE", "/api/agent/admin/schedules/{id}", Person("endpoints:schedules:delete")),
+        ("GET", "/api/agent/admin/schedules/{id}/preview", Person("endpoints:schedules:read")),
         ("POST", "/api/agent/admin/versions", Person("endpoints:versions:create")),
         ("GET", "/api/agent/admin/versions", Person("endpoints:versions:read")),
         ("POST", "/api/agent/admin/versions/upload", Person("endpoints:versions:create")),
@@ -79,6 +85,7 @@ pub fn routes() -> Vec<Route> {
         ("GET", "/api/cron/maintenance", Scheduler),
         ("GET", "/api/cron/ingestion", Scheduler),
         ("GET", "/api/cron/retry-ingestion", Scheduler),
+        ("GET", "/api/cron/schedules", Scheduler),
     ];
     let parsed = table.iter().map(|(method, pattern, caller)| Route {
         method: method.parse().expect("a method"),

@@ -7,8 +7,15 @@ use crate::command::{cargo, program};
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// The application's components, as `spin.toml` builds them.
-pub(crate) const COMPONENTS: &[&str] =
-    &["domain-component", "public", "agent", "admin", "cron-maintenance", "cron-ingestion"];
+pub(crate) const COMPONENTS: &[&str] = &[
+    "domain-component",
+    "public",
+    "agent",
+    "admin",
+    "cron-maintenance",
+    "cron-ingestion",
+    "cron-schedules",
+];
 
 /// Those that have routes: all but the first.
 pub(crate) fn tiers() -> &'static [&'static str] {

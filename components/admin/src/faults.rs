@@ -1,5 +1,7 @@
 //! How the domain's refusals look to people.
 
+pub(crate) mod schedules;
+
 use web::{Problem, StatusCode};
 
 use crate::bindings::myrmidon::domain::{

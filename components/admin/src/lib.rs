@@ -35,6 +35,7 @@ fn routes() -> Routes {
     let routes = routes::agents::add(routes);
     let routes = routes::tasks::add(routes);
     let routes = routes::ingestion::add(routes);
+    let routes = routes::schedules::add(routes);
     let routes = routes::versions::add(routes);
     routes::builds::add(routes)
 }

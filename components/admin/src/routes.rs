@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod builds;
 pub(crate) mod ingestion;
+pub(crate) mod schedules;
 pub(crate) mod tasks;
 pub(crate) mod tokens;
 pub(crate) mod versions;

@@ -23,6 +23,8 @@ mod presence;
 mod readiness;
 mod releases;
 mod results;
+mod schedule_ticks;
+mod schedules;
 mod sealing;
 mod task;
 mod task_queue;

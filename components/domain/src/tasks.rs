@@ -1,7 +1,7 @@
 //! Work as operators give it.
 
 mod creation;
-mod payload;
+pub(crate) mod payload;
 
 use domain::{
     ids::{OrgId, TaskId},

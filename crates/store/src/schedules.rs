@@ -12,6 +12,7 @@ use domain::{
 use crate::{Db, Error, Row, only};
 
 pub mod changes;
+pub mod reach;
 pub mod ticks;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

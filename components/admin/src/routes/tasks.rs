@@ -4,7 +4,7 @@ mod cancel;
 mod command;
 mod created;
 mod list;
-mod metadata;
+pub(crate) mod metadata;
 mod show;
 mod test;
 mod uninstall;

@@ -12,7 +12,7 @@ use crate::{
 /// Metadata of a task that is not a test.
 const EMPTY_METADATA: &str = r#"{"category":"","subcategory":"","severity":"","techniques":[],"tactics":[],"threat_actor":"","target":[],"complexity":"","tags":[],"score":null,"integrations":[]}"#;
 
-pub(super) struct Payload<'a> {
+pub(crate) struct Payload<'a> {
     test_uuid: &'a str,
     test_name: &'a str,
     binary_name: &'a str,
@@ -39,7 +39,7 @@ struct Wire<'a> {
 }
 
 impl<'a> Payload<'a> {
-    pub(super) fn empty(execution_timeout: u32) -> Self {
+    pub(crate) fn empty(execution_timeout: u32) -> Self {
         Self {
             test_uuid: "",
             test_name: "",
@@ -53,12 +53,12 @@ impl<'a> Payload<'a> {
         }
     }
 
-    pub(super) fn command(command: &'a str, execution_timeout: u32) -> Self {
+    pub(crate) fn command(command: &'a str, execution_timeout: u32) -> Self {
         Self { command: Some(command), ..Self::empty(execution_timeout) }
     }
 
     /// The binary's name is the build's, whatever the request called it.
-    pub(super) fn test(request: &'a NewTest, build: &'a Build) -> Self {
+    pub(crate) fn test(request: &'a NewTest, build: &'a Build) -> Self {
         Self {
             test_uuid: &request.test_uuid,
             test_name: &request.test_name,
@@ -72,7 +72,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    pub(super) fn to_json(&self) -> Result<String, Fault> {
+    pub(crate) fn to_json(&self) -> Result<String, Fault> {
         let json = || {
             serde_json::to_string(&Wire {
                 test_uuid: self.test_uuid,

@@ -222,6 +222,30 @@ impl<'a> Object<'a> {
         items.collect()
     }
 
+    /// Whole numbers, each within bounds.
+    pub fn integers(&mut self, key: &str, length: Length, whole: Whole) -> Vec<i64> {
+        let Some(items) = self.items(key, length) else { return Vec::new() };
+        let items = items.into_iter().enumerate().map(|(index, item)| {
+            let path = format!("{key}.{index}");
+            match item {
+                Value::Number(number) => whole.check(&number).unwrap_or_else(|message| {
+                    self.issue(&path, message);
+                    0
+                }),
+                other => self.wrong(&path, "number", Some(&other)),
+            }
+        });
+        items.collect()
+    }
+
+    /// Makes fields that nobody took an issue of this object.
+    pub fn refuse_others(&mut self) {
+        if !self.fields.is_empty() {
+            let path = self.prefix.trim_end_matches('.').to_owned();
+            self.issues.push(issue(path, "Invalid input"));
+        }
+    }
+
     /// An object whose values are strings; an absent one is empty.
     pub fn string_map(&mut self, key: &str) -> Map<String, Value> {
         self.note(key, false, || {
@@ -271,7 +295,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.fields.contains_key(key)
     }
 

@@ -25,7 +25,7 @@ const TEXT: Text = Text::any(255);
 const LIST: Length = Length { empty: None, most: 256 };
 
 /// The JSON of the field `metadata`.
-pub(super) fn read(body: &mut Object<'_>) -> String {
+pub(crate) fn read(body: &mut Object<'_>) -> String {
     let metadata = body.optional_object("metadata", schema).unwrap_or_default();
     let text = serde_json::to_string(&metadata).unwrap_or_default();
     if text.len() > LIMIT {

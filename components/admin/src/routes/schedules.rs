@@ -1,0 +1,24 @@
+//! `/api/agent/admin/schedules`: tests that run again by themselves.
+
+mod body;
+mod change;
+mod create;
+mod list;
+mod preview;
+mod remove;
+mod show;
+mod shown;
+mod timing;
+mod words;
+
+use web::Routes;
+
+pub(crate) fn add(routes: Routes) -> Routes {
+    routes
+        .post("/api/agent/admin/schedules", create::create)
+        .get("/api/agent/admin/schedules", list::list)
+        .get("/api/agent/admin/schedules/{id}", show::show)
+        .patch("/api/agent/admin/schedules/{id}", change::change)
+        .delete("/api/agent/admin/schedules/{id}", remove::remove)
+        .get("/api/agent/admin/schedules/{id}/preview", preview::preview)
+}

@@ -1,0 +1,68 @@
+//! Runs of schedules: what is due is run, each minute.
+//!
+//! Takes no input. Two at once run everything once; what is left over is run by the next.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+use spin_sdk::{
+    http::Request as Received,
+    http_service,
+    wasip3::http::types::{ErrorCode, Response as Sent},
+};
+use web::{Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge};
+
+#[expect(clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "cron-schedules",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+        with: { "myrmidon:domain/types@0.1.0": web::contract::myrmidon::domain::types },
+    });
+}
+
+use bindings::myrmidon::domain::schedule_ticks;
+
+/// Schedules that one run looks at.
+const MOST: u32 = 1000;
+
+static ROUTES: LazyLock<Routes> =
+    LazyLock::new(|| Routes::default().get("/api/cron/schedules", tick));
+
+#[derive(Serialize)]
+struct Done {
+    success: bool,
+    message: &'static str,
+    data: Counts,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    processed: u32,
+    tasks_created: u32,
+    skipped: u32,
+    missed: u32,
+    failed: u32,
+    /// Whether the run stopped at its bound.
+    remaining: bool,
+}
+
+async fn tick(_: Scheduler, _: Request) -> Answer {
+    let it = schedule_ticks::tick(MOST).await?;
+    let data = Counts {
+        processed: it.processed,
+        tasks_created: it.tasks_created,
+        skipped: it.skipped,
+        missed: it.missed,
+        failed: it.failed,
+        remaining: it.remaining,
+    };
+    Response::json(StatusCode::OK, &Done { success: true, message: "Schedules processed", data })
+}
+
+#[http_service]
+async fn handle(received: Received) -> Result<Sent, ErrorCode> {
+    edge::serve(&ROUTES, received).await
+}
