@@ -180,6 +180,12 @@ impl App {
         answer.expect(200).data()
     }
 
+    /// One tick of the schedules: what it counted.
+    pub async fn tick(&self) -> Value {
+        let answer = self.get("/api/cron/schedules").bearer(CRON_SECRET).send().await;
+        answer.expect(200).data()
+    }
+
     /// What an administrator of the organisation does.
     pub fn admin(&self, org: &str) -> Operator {
         Operator::new(&self.server, org, Person::admin(org).token())

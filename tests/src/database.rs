@@ -87,6 +87,24 @@ impl Database {
         self.execute(sql, [id]);
     }
 
+    /// Lets time pass for one schedule: what is to come comes sooner.
+    pub fn age_schedule(&self, id: &str, by: Duration) {
+        let sql = "UPDATE schedules SET next_run_at = next_run_at - ?2, failing_since = failing_since - ?2,
+                          retry_at = retry_at - ?2, last_run_at = last_run_at - ?2
+                    WHERE id = ?1";
+        assert_eq!(self.execute(sql, (id, millis(by))), 1, "no schedule {id}");
+        let sql =
+            "UPDATE schedule_agents SET next_run_at = next_run_at - ?2 WHERE schedule_id = ?1";
+        self.execute(sql, (id, millis(by)));
+    }
+
+    /// Makes one schedule due since that long ago.
+    pub fn make_due(&self, id: &str, since: Duration) {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let sql = "UPDATE schedules SET next_run_at = ?2 WHERE id = ?1";
+        assert_eq!(self.execute(sql, (id, now - millis(since))), 1, "no schedule {id}");
+    }
+
     /// Lets every budget's window end.
     pub fn end_windows(&self) {
         self.execute("DELETE FROM rate_limits", []);

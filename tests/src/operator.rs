@@ -30,6 +30,10 @@ impl Operator {
         self.request(Method::POST, target).json(body).send().await
     }
 
+    pub async fn patch(&self, target: &str, body: &Value) -> Answer {
+        self.request(Method::PATCH, target).json(body).send().await
+    }
+
     pub async fn delete(&self, target: &str) -> Answer {
         self.request(Method::DELETE, target).send().await
     }
@@ -66,6 +70,18 @@ impl Operator {
 
     pub async fn order_uninstall(&self, agent_id: &str, cleanup: bool) -> String {
         self.order("/uninstall", agent_id, &json!({ "cleanup": cleanup })).await
+    }
+
+    /// A schedule of these agents; `timing` is its type, its configuration and what else matters.
+    /// The test must have a build.
+    pub async fn schedule(&self, agents: &[&str], test_uuid: &str, timing: &Value) -> Answer {
+        let mut order = json!({
+            "name": "Baseline", "agent_ids": agents, "org_id": self.org, "test_uuid": test_uuid,
+            "test_name": "LSASS read", "binary_name": test_uuid,
+        });
+        let more = timing.as_object().expect("an object").clone();
+        order.as_object_mut().expect("an object").extend(more);
+        self.post("/api/agent/admin/schedules", &order).await
     }
 
     pub async fn task(&self, id: &str) -> Value {
