@@ -4,13 +4,16 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use spin_sdk::{
     http::Request as Received,
     http_service,
     wasip3::http::types::{ErrorCode, Response as Sent},
 };
-use web::{Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge};
+use web::{
+    Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge, openapi::Operation,
+};
 
 #[expect(clippy::pedantic, reason = "generated")]
 mod bindings {
@@ -28,17 +31,20 @@ use bindings::myrmidon::domain::schedule_ticks;
 /// Schedules that one run looks at.
 const MOST: u32 = 1000;
 
-static ROUTES: LazyLock<Routes> =
-    LazyLock::new(|| Routes::default().get("/api/cron/schedules", tick));
+static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
 
-#[derive(Serialize)]
+fn routes() -> Routes {
+    Routes::default().get("/api/cron/schedules", tick).described(describe)
+}
+
+#[derive(JsonSchema, Serialize)]
 struct Done {
     success: bool,
     message: &'static str,
     data: Counts,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Counts {
     processed: u32,
     tasks_created: u32,
@@ -47,6 +53,10 @@ struct Counts {
     failed: u32,
     /// Whether the run stopped at its bound.
     remaining: bool,
+}
+
+fn describe() -> Operation {
+    Operation::new("Run schedules that are due").answers_plainly::<Done>(200)
 }
 
 async fn tick(_: Scheduler, _: Request) -> Answer {
@@ -65,4 +75,12 @@ async fn tick(_: Scheduler, _: Request) -> Answer {
 #[http_service]
 async fn handle(received: Received) -> Result<Sent, ErrorCode> {
     edge::serve(&ROUTES, received).await
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_document_is_current() {
+        web::openapi::assert_current("cron-schedules", &super::routes());
+    }
 }

@@ -224,6 +224,7 @@ impl<'a> Object<'a> {
 
     /// Whole numbers, each within bounds.
     pub fn integers(&mut self, key: &str, length: Length, whole: Whole) -> Vec<i64> {
+        self.note(key, true, || length.outline(whole.outline()));
         let Some(items) = self.items(key, length) else { return Vec::new() };
         let items = items.into_iter().enumerate().map(|(index, item)| {
             let path = format!("{key}.{index}");
@@ -236,6 +237,16 @@ impl<'a> Object<'a> {
             }
         });
         items.collect()
+    }
+
+    pub fn optional_integers(
+        &mut self,
+        key: &str,
+        length: Length,
+        whole: Whole,
+    ) -> Option<Vec<i64>> {
+        self.note(key, false, || length.outline(whole.outline()));
+        self.has(key).then(|| self.integers(key, length, whole))
     }
 
     /// Makes fields that nobody took an issue of this object.
@@ -271,8 +282,9 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Whether a description is made instead of values.
     /// Never so in a component, where what follows from it is left out.
-    fn is_outlined(&self) -> bool {
+    pub fn is_outlined(&self) -> bool {
         !cfg!(target_arch = "wasm32") && self.outline.is_some()
     }
 

@@ -5,15 +5,18 @@ use web::schema::{Length, Object, Text, Whole};
 use crate::bindings::myrmidon::domain::schedules::MissedRunPolicy;
 
 /// Agents of one schedule.
-pub(super) const MOST_AGENTS: usize = 10_000;
+const MOST_AGENTS: usize = 10_000;
 /// The longest name in the IANA database has 32 characters.
 pub(super) const ZONE: Text = Text::filled(64);
 pub(super) const NAME: Text = Text::any(255);
 
 const DAY: u32 = 86_400;
 
-pub(super) fn agents(body: &mut Object<'_>, empty: Option<&'static str>) -> Vec<String> {
-    body.strings("agent_ids", Length { empty, most: MOST_AGENTS }, Text::any(255))
+pub(super) const AGENT: Text = Text::any(255);
+
+/// `empty` is what to say of an empty list; none where it is fine.
+pub(super) const fn agents(empty: Option<&'static str>) -> Length {
+    Length { empty, most: MOST_AGENTS }
 }
 
 pub(super) fn execution_timeout(body: &mut Object<'_>) -> Option<u32> {

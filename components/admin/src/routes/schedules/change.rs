@@ -4,6 +4,7 @@ use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
     contract::Json,
+    openapi::Operation,
     schema::{self, Object},
 };
 
@@ -15,6 +16,13 @@ use crate::{
     permission::WriteSchedules,
 };
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Change a schedule")
+        .body(Rules::STRICT, read)
+        .answers::<Shown>(200)
+        .refuses(&[404, 409])
+}
+
 pub(crate) async fn change(caller: Caller<WriteSchedules>, mut request: Request) -> Answer {
     let id = request.parameter("id").to_owned();
     let change = schema::read(request.body(Rules::STRICT).await?, read)?;
@@ -24,7 +32,7 @@ pub(crate) async fn change(caller: Caller<WriteSchedules>, mut request: Request)
 
 fn read(body: &mut Object<'_>) -> ScheduleChange {
     let name = body.optional_string("name", body::NAME);
-    let agent_ids = body.has("agent_ids").then(|| body::agents(body, None));
+    let agent_ids = body.optional_strings("agent_ids", body::agents(None), body::AGENT);
     let config = body.optional_object("schedule_config", |it| timing::config(it, None));
     let timezone = body.optional_string("timezone", body::ZONE);
     let status = body.optional_choice::<Wish>("status").map(|it| match it {

@@ -1,10 +1,12 @@
 //! `POST /api/agent/admin/schedules`: a new schedule; with `?dry_run=true` only whom it would reach.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
-    Answer, Request, Response, StatusCode,
+    Answer, Problem, Query, Request, Response, StatusCode,
     body::Rules,
     contract::Json,
+    openapi::Operation,
     schema::{self, Object, Text},
 };
 
@@ -22,8 +24,21 @@ use crate::{
 /// What the command line calls the organisation of whoever is signed in.
 const OWN: &str = "default";
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Schedule a test, or see whom it would reach")
+        .query(is_dry)
+        .body(Rules::STRICT, read)
+        .answers::<DryRun>(200)
+        .answers::<Shown>(201)
+        .refuses(&[404])
+}
+
+fn is_dry(query: &Query) -> Result<bool, Problem> {
+    Ok(query.one("dry_run")? == Some("true"))
+}
+
 pub(crate) async fn create(caller: Caller<CreateSchedules>, mut request: Request) -> Answer {
-    let dry_run = request.query()?.one("dry_run")? == Some("true");
+    let dry_run = is_dry(&request.query()?)?;
     let (org_id, new) = schema::read(request.body(Rules::STRICT).await?, read)?;
     if org_id != OWN {
         caller.require_org(&org_id)?;
@@ -38,7 +53,8 @@ pub(crate) async fn create(caller: Caller<CreateSchedules>, mut request: Request
 
 fn read(body: &mut Object<'_>) -> (String, NewSchedule) {
     let name = body.optional_string("name", body::NAME);
-    let agent_ids = body::agents(body, Some("At least one agent_id is required"));
+    let least_one = body::agents(Some("At least one agent_id is required"));
+    let agent_ids = body.strings("agent_ids", least_one, body::AGENT);
     let org_id = body.string("org_id", Text::required(255, "org_id is required"));
     let test_uuid = body.string("test_uuid", Text::filled(255));
     let test_name = body.string("test_name", Text::any(255));
@@ -72,7 +88,7 @@ fn read(body: &mut Object<'_>) -> (String, NewSchedule) {
     (org_id, new)
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct DryRun {
     dry_run: bool,
     would_create: usize,
@@ -80,13 +96,13 @@ struct DryRun {
     skipped: Vec<Skipped>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Target {
     agent_id: String,
     hostname: String,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Skipped {
     agent_id: String,
     hostname: Option<String>,

@@ -1,10 +1,12 @@
 //! `GET /api/agent/admin/schedules`: newest first. `data` stays the array that clients know.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Page, Problem, Query, Request, Response, StatusCode,
     contract::{Timestamp, choices::Choice as _},
     cursor,
+    openapi::Operation,
 };
 
 use super::shown::Shown;
@@ -16,12 +18,19 @@ use crate::{
     permission::ReadSchedules,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Listed {
     success: bool,
     data: Vec<Shown>,
     total: u64,
     next_cursor: Option<String>,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("List schedules")
+        .query(filter)
+        .query_word::<ScheduleStatus>("status")
+        .answers_plainly::<Listed>(200)
 }
 
 pub(crate) async fn list(caller: Caller<ReadSchedules>, request: Request) -> Answer {

@@ -1,7 +1,10 @@
 //! `GET /api/agent/admin/schedules/{id}/preview?n=`: the next runs, as ticks will make them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use web::{Answer, Request, Response, StatusCode, contract::Timestamp};
+use web::{
+    Answer, Problem, Query, Request, Response, StatusCode, contract::Timestamp, openapi::Operation,
+};
 
 use super::shown::Times;
 use crate::{
@@ -11,14 +14,14 @@ use crate::{
     permission::ReadSchedules,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Preview {
     runs: Vec<Run>,
     /// Machines whose own times are left out.
     more_agents: u32,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Run {
     at: Timestamp,
     local: String,
@@ -30,8 +33,19 @@ struct Run {
     skipped_agents: Vec<String>,
 }
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Show the next runs of a schedule")
+        .query(wanted)
+        .answers::<Preview>(200)
+        .refuses(&[404])
+}
+
+fn wanted(query: &Query) -> Result<u32, Problem> {
+    Ok(query.whole("n", 1, 100)?.unwrap_or(10))
+}
+
 pub(crate) async fn preview(caller: Caller<ReadSchedules>, request: Request) -> Answer {
-    let n = request.query()?.whole("n", 1, 100)?.unwrap_or(10);
+    let n = wanted(&request.query()?)?;
     let id = request.parameter("id").to_owned();
     let found = schedules::preview_schedule(caller.actor(), id, n).await?.ok_or_else(not_found)?;
     let runs = found.runs.into_iter().map(Run::from).collect();

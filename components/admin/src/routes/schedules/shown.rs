@@ -1,5 +1,8 @@
 //! A schedule as clients see it (fleet.md §4.8), and what we add to it after that.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use web::contract::{Json, Timestamp};
 
@@ -7,7 +10,7 @@ use crate::bindings::myrmidon::domain::schedules::{
     MissedRunPolicy, Schedule, ScheduleStatus, ScheduleType,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Shown {
     id: String,
     name: Option<String>,
@@ -45,6 +48,16 @@ pub(super) struct Times(pub(super) Vec<(String, Timestamp)>);
 impl Serialize for Times {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(agent, at)| (agent, at)))
+    }
+}
+
+impl JsonSchema for Times {
+    fn schema_name() -> Cow<'static, str> {
+        "Times".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, Timestamp>::json_schema(generator)
     }
 }
 

@@ -11,6 +11,8 @@ use super::words::RandomizeMode;
 use crate::bindings::myrmidon::domain::schedules::ScheduleType;
 
 const DAYS: Length = Length { empty: Some("Too small: expected array to have >=1 items"), most: 7 };
+const DAY_NUMBERS: Whole = Whole::between(0, 6);
+const DAYS_OF_MONTH: Whole = Whole::between(1, 31);
 const MOST_WINDOWS: usize = 20;
 const WINDOWS: &str = "blackout_windows";
 
@@ -47,19 +49,33 @@ enum Window {
 
 /// A configuration of this type; of whichever type its fields are of, where none is known.
 pub(super) fn config(config: &mut Object<'_>, kind: Option<ScheduleType>) -> String {
+    if config.is_outlined() {
+        return outline(config);
+    }
     let kind = kind.unwrap_or_else(|| guess(config));
     let is_random = kind != ScheduleType::Once;
     let read = Config {
         date: (kind == ScheduleType::Once).then(|| date(config)),
         days: (kind == ScheduleType::Weekly).then(|| days(config)),
         day_of_month: (kind == ScheduleType::Monthly)
-            .then(|| config.integer("dayOfMonth", Whole::between(1, 31))),
+            .then(|| config.integer("dayOfMonth", DAYS_OF_MONTH)),
         time: time(config, "time"),
         randomize_time: if is_random { config.optional_boolean("randomize_time") } else { None },
         randomize_mode: if is_random { config.optional_choice("randomize_mode") } else { None },
     };
     config.refuse_others();
     serde_json::to_string(&read).unwrap_or_default()
+}
+
+/// The fields of all types.
+fn outline(config: &mut Object<'_>) -> String {
+    config.optional_string("date", Text::filled(10));
+    config.optional_integers("days", DAYS, DAY_NUMBERS);
+    config.optional_integer("dayOfMonth", DAYS_OF_MONTH);
+    time(config, "time");
+    config.optional_boolean("randomize_time");
+    config.optional_choice::<RandomizeMode>("randomize_mode");
+    String::new()
 }
 
 fn guess(config: &Object<'_>) -> ScheduleType {
@@ -73,13 +89,19 @@ fn guess(config: &Object<'_>) -> ScheduleType {
 
 /// None where the body says nothing of them.
 pub(super) fn windows(body: &mut Object<'_>) -> Option<String> {
-    body.has(WINDOWS).then(|| {
-        let windows = body.objects(WINDOWS, MOST_WINDOWS, window);
-        serde_json::to_string(&windows).unwrap_or_default()
-    })
+    let given = body.has(WINDOWS);
+    let windows = body.objects(WINDOWS, MOST_WINDOWS, window);
+    given.then(|| serde_json::to_string(&windows).unwrap_or_default())
 }
 
 fn window(window: &mut Object<'_>) -> Window {
+    if window.is_outlined() {
+        for key in ["start", "end", "from", "until"] {
+            window.optional_string(key, Text::filled(64));
+        }
+        window.optional_integers("days", DAYS, DAY_NUMBERS);
+        return Window::Period { from: String::new(), until: String::new() };
+    }
     let read = if window.has("from") || window.has("until") {
         let (from, until) = (moment(window, "from"), moment(window, "until"));
         if let (Some(from), Some(until)) = (from, until)
@@ -101,7 +123,7 @@ fn window(window: &mut Object<'_>) -> Window {
 }
 
 fn days(object: &mut Object<'_>) -> Vec<i64> {
-    let days = object.integers("days", DAYS, Whole::between(0, 6));
+    let days = object.integers("days", DAYS, DAY_NUMBERS);
     let distinct: std::collections::BTreeSet<_> = days.iter().collect();
     if distinct.len() < days.len() {
         object.issue("days", "Invalid input: expected distinct days");
