@@ -18,6 +18,7 @@ struct Theirs {
     agent: Agent,
     task: String,
     token: String,
+    schedule: String,
 }
 
 async fn theirs(app: &App) -> Theirs {
@@ -28,7 +29,10 @@ async fn theirs(app: &App) -> Theirs {
     let token = app.database().value(sql, [THEIRS]);
     app.admin(THEIRS).send_release("1.0.0", LINUX, b"their agent").await.expect(201);
     app.admin(THEIRS).send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
-    Theirs { agent, task, token }
+    let daily = json!({"schedule_type": "daily", "schedule_config": {"time": "10:00"}});
+    let scheduled = app.admin(THEIRS).schedule(&[agent.id()], TEST, &daily).await.expect(201);
+    let schedule = scheduled.data()["id"].as_str().expect("an id").to_owned();
+    Theirs { agent, task, token, schedule }
 }
 
 /// All rows of all tables that somebody owns, as text.
@@ -42,7 +46,17 @@ fn everything(app: &App) -> String {
             [],
         )
     };
-    ["agents", "tasks", "enrollment_tokens", "agent_releases", "builds"].map(rows).concat()
+    [
+        "agents",
+        "tasks",
+        "enrollment_tokens",
+        "agent_releases",
+        "builds",
+        "schedules",
+        "schedule_agents",
+    ]
+    .map(rows)
+    .concat()
 }
 
 fn mine(request: Request<'_>) -> Request<'_> {
@@ -64,6 +78,9 @@ async fn nothing_of_theirs_can_be_addressed() {
             }
             it if it.contains("/admin/tasks/{id}") => {
                 (route.path(&theirs.task), (404, "Task not found"))
+            }
+            it if it.contains("/admin/schedules/{id}") => {
+                (route.path(&theirs.schedule), (404, "Schedule not found"))
             }
             it if it.contains("/admin/tokens/{id}") => {
                 (route.path(&theirs.token), (404, "Token not found"))
@@ -99,6 +116,8 @@ async fn a_foreign_id_is_answered_as_one_that_nobody_has() {
     for (pattern, id) in [
         ("/api/agent/admin/agents/{id}", theirs.agent.id()),
         ("/api/agent/admin/tasks/{id}", &theirs.task),
+        ("/api/agent/admin/schedules/{id}", &theirs.schedule),
+        ("/api/agent/admin/schedules/{id}/preview", &theirs.schedule),
         ("/api/tests/builds/{id}", TEST),
         ("/api/tests/builds/{id}/download", TEST),
     ] {
@@ -121,8 +140,8 @@ async fn lists_never_show_anything_of_theirs() {
         let total = data["total"].as_u64().unwrap_or(list.len() as u64);
         (list, total)
     };
-    let lists =
-        ["agents", "tasks", "tokens", "versions"].map(|it| format!("/api/agent/admin/{it}"));
+    let lists = ["agents", "tasks", "tokens", "versions", "schedules"]
+        .map(|it| format!("/api/agent/admin/{it}"));
     for path in &lists {
         assert_eq!(rows(path).await, (Vec::new(), 0), "{path}");
     }
