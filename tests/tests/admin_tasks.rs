@@ -85,6 +85,7 @@ async fn a_test_is_ordered_with_the_facts_of_its_build() {
       "late": false,
       "max_retries": 2,
       "notes": null,
+      "notes_count": 0,
       "notes_history": [],
       "org_id": "org-1",
       "original_task_id": null,

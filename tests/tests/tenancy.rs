@@ -17,6 +17,8 @@ const LINUX: (&str, &str) = ("linux", "amd64");
 struct Theirs {
     agent: Agent,
     task: String,
+    batch: String,
+    approval: String,
     token: String,
     schedule: String,
 }
@@ -32,7 +34,12 @@ async fn theirs(app: &App) -> Theirs {
     let daily = json!({"schedule_type": "daily", "schedule_config": {"time": "10:00"}});
     let scheduled = app.admin(THEIRS).schedule(&[agent.id()], TEST, &daily).await.expect(201);
     let schedule = scheduled.data()["id"].as_str().expect("an id").to_owned();
-    Theirs { agent, task, token, schedule }
+    let batch = app.database().value("SELECT batch_id FROM tasks WHERE id = ?1", [&task]);
+    let approval = "00000000-0000-7000-8000-00000000000a".to_owned();
+    let sql = "INSERT INTO approvals (id, org_id, kind, summary, work, requested_by, requested_at, expires_at, updated_at)
+               VALUES (?1, ?2, 'command', '{}', '{}', 'user_x', 1, 9999999999999, 1)";
+    app.database().execute(sql, (&approval, THEIRS));
+    Theirs { agent, task, batch, approval, token, schedule }
 }
 
 /// All rows of all tables that somebody owns, as text.
@@ -54,6 +61,7 @@ fn everything(app: &App) -> String {
         "builds",
         "schedules",
         "schedule_agents",
+        "approvals",
     ]
     .map(rows)
     .concat()
@@ -82,6 +90,12 @@ async fn nothing_of_theirs_can_be_addressed() {
             it if it.contains("/admin/schedules/{id}") => {
                 (route.path(&theirs.schedule), (404, "Schedule not found"))
             }
+            it if it.contains("/admin/approvals/{id}") => {
+                (route.path(&theirs.approval), (404, "Approval not found"))
+            }
+            it if it.contains("/admin/tasks/batches/{batch_id}") => {
+                (route.path(&theirs.batch), (404, "Batch not found"))
+            }
             it if it.contains("/admin/tokens/{id}") => {
                 (route.path(&theirs.token), (404, "Token not found"))
             }
@@ -96,7 +110,13 @@ async fn nothing_of_theirs_can_be_addressed() {
             "/api/tests/builds/{uuid}/upload-binary" => continue,
             other => panic!("{other} takes an id, and this test does not know whose"),
         };
-        let answer = mine(app.request(route.method.clone(), &path)).send().await;
+        let request = mine(app.request(route.method.clone(), &path));
+        let request = match route.pattern {
+            it if it.ends_with("/notes") => request.json(&json!({"content": "mine"})),
+            it if it.ends_with("/deny") => request.json(&json!({})),
+            _ => request,
+        };
+        let answer = request.send().await;
         assert_eq!(answer.status, expected.0, "{route:?}: {}", answer.text());
         if expected.0 == 404 {
             assert_eq!(answer.error(), expected.1, "{route:?}");
@@ -133,9 +153,12 @@ async fn lists_never_show_anything_of_theirs() {
     let theirs = theirs(&app).await;
     let rows = async |path: &str| -> (Vec<Value>, u64) {
         let data = mine(app.get(path)).send().await.expect(200).data();
-        let list = data
-            .as_object()
-            .map_or(&data, |it| it.get("agents").or(it.get("tasks")).expect("a list"));
+        let list = data.as_object().map_or(&data, |it| {
+            ["agents", "tasks", "groups", "approvals"]
+                .iter()
+                .find_map(|key| it.get(*key))
+                .expect("a list")
+        });
         let list = list.as_array().expect("an array").clone();
         let total = data["total"].as_u64().unwrap_or(list.len() as u64);
         (list, total)
@@ -148,6 +171,9 @@ async fn lists_never_show_anything_of_theirs() {
     for filter in [
         format!("tasks?agent_id={}", theirs.agent.id()),
         "tasks?search=whoami".to_owned(),
+        "tasks/grouped".to_owned(),
+        "approvals".to_owned(),
+        format!("tasks/grouped?agent_id={}", theirs.agent.id()),
         "tasks?status=pending&type=execute_command".to_owned(),
         "agents?os=linux&status=active".to_owned(),
         "agents?hostname=%25".to_owned(),
@@ -175,8 +201,8 @@ async fn the_query_may_name_no_other_organisation() {
         let path = route.path(TEST);
         let send = async |query: &str| {
             let request = mine(app.request(route.method.clone(), &format!("{path}?{query}")));
-            let request =
-                if route.method == Method::POST { request.json(&json!({})) } else { request };
+            let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&route.method);
+            let request = if has_body { request.json(&json!({})) } else { request };
             request.send().await
         };
         let answer = send(&format!("org_id={THEIRS}")).await;
@@ -285,8 +311,8 @@ async fn whoever_belongs_to_no_organisation_sees_and_makes_nothing() {
             let request =
                 app.request(route.method.clone(), &format!("{}{query}", route.path(agent.id())));
             let request = request.bearer(&token);
-            let request =
-                if route.method == Method::POST { request.json(&json!({})) } else { request };
+            let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&route.method);
+            let request = if has_body { request.json(&json!({})) } else { request };
             let answer = request.send().await;
             assert_eq!(answer.status, 403, "{route:?}{query}: {}", answer.text());
             assert_eq!(

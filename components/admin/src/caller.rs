@@ -17,6 +17,7 @@ use crate::{bindings::myrmidon::domain::identity, faults, permission::Permission
 pub(crate) struct Caller<P> {
     actor: Actor,
     budget: Budget,
+    permissions: Vec<identity::Permission>,
     permitted: PhantomData<P>,
 }
 
@@ -54,11 +55,21 @@ impl<P: Permission> Caller<P> {
             address: request.client_address(),
             request_id: request.id.clone(),
         };
-        Ok(Self { actor, budget: person.budget, permitted: PhantomData })
+        let permissions = person.permissions;
+        Ok(Self { actor, budget: person.budget, permissions, permitted: PhantomData })
     }
 
     pub(crate) fn actor(&self) -> Actor {
         self.actor.clone()
+    }
+
+    /// Where what the body or a row says decides what more the caller must be permitted.
+    pub(crate) fn require(&self, permission: identity::Permission) -> Result<(), Problem> {
+        if self.permissions.contains(&permission) {
+            Ok(())
+        } else {
+            Err(Problem::forbidden("Insufficient permissions"))
+        }
     }
 
     /// The organisation that a body names must be the caller's own.

@@ -6,8 +6,9 @@ use web::{Problem, StatusCode};
 
 use crate::bindings::myrmidon::domain::{
     agents::RotateError,
+    approvals::DecideError,
     builds, identity, releases,
-    tasks::{CancelError, CreateError},
+    tasks::{AnnotateError, CancelError, CreateError},
 };
 use web::contract::choices::Choice as _;
 
@@ -58,6 +59,30 @@ pub(crate) fn creation(error: CreateError, wanted: &str) -> Problem {
             Problem::bad_request(format!("Agents not eligible for {wanted}: {shown}"))
         }
         CreateError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn annotation(error: AnnotateError) -> Problem {
+    match error {
+        AnnotateError::NotFound => Problem::not_found("Task not found"),
+        AnnotateError::Conflict(count) => Problem::refused(
+            StatusCode::CONFLICT,
+            format!("The notes have changed: there are {count} now"),
+        ),
+        AnnotateError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn decision(error: DecideError) -> Problem {
+    match error {
+        DecideError::NotFound => Problem::not_found("Approval not found"),
+        DecideError::OwnRequest => Problem::forbidden("Another person must approve this request"),
+        DecideError::NotAPerson => Problem::forbidden("An API key cannot approve requests"),
+        DecideError::AlreadyDecided(status) => Problem::refused(
+            StatusCode::CONFLICT,
+            format!("The request has been decided: {}", status.word()),
+        ),
+        DecideError::Fault(fault) => fault.into(),
     }
 }
 

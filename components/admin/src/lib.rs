@@ -36,6 +36,8 @@ fn routes() -> Routes {
     let routes = routes::tasks::add(routes);
     let routes = routes::ingestion::add(routes);
     let routes = routes::schedules::add(routes);
+    let routes = routes::approvals::add(routes);
+    let routes = routes::demands::add(routes);
     let routes = routes::versions::add(routes);
     routes::builds::add(routes)
 }

@@ -1,7 +1,9 @@
 //! What people may ask for: a folder per resource, a file per route.
 
 pub(crate) mod agents;
+pub(crate) mod approvals;
 pub(crate) mod builds;
+pub(crate) mod demands;
 pub(crate) mod ingestion;
 pub(crate) mod schedules;
 pub(crate) mod tasks;

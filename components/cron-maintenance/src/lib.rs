@@ -28,7 +28,7 @@ mod bindings {
     });
 }
 
-use bindings::myrmidon::domain::{agent_sweeps, audit_sweeps, task_sweeps};
+use bindings::myrmidon::domain::{agent_sweeps, approval_sweeps, audit_sweeps, task_sweeps};
 
 /// Rows that one statement touches, and statements that one run makes of each kind.
 const BATCH: u32 = 500;
@@ -48,6 +48,7 @@ struct Done {
     offline: u32,
     pruned: u32,
     sealed: u32,
+    undecided: u32,
     /// Whether a sweep stopped at its bound.
     remaining: bool,
 }
@@ -65,6 +66,7 @@ async fn maintain(_: Scheduler, _: Request) -> Answer {
         offline: sweep(agent_sweeps::detect_offline, &mut remaining).await?,
         pruned: sweep(agent_sweeps::prune_history, &mut remaining).await?,
         sealed: sweep(audit_sweeps::seal, &mut remaining).await?,
+        undecided: sweep(approval_sweeps::expire_approvals, &mut remaining).await?,
         remaining,
     };
     Response::data(StatusCode::OK, &done)

@@ -5,6 +5,7 @@
 
 mod agent_sweeps;
 mod agents;
+mod approvals;
 mod audit;
 mod build_downloads;
 mod builds;

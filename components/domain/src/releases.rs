@@ -10,7 +10,7 @@ use crate::{
         releases::{Guest, NewRelease, Upload, UploadError},
         types::{Actor, Arch, Fault, Os, Release},
     },
-    call::Call,
+    call::{self, Call},
     configuration, fault, transfers,
 };
 
@@ -39,16 +39,19 @@ impl Guest for Component {
         let key = signing_key().await?;
         let bytes = upload.sha256.parse().map_err(|it| fault::unavailable(&it))?;
 
-        let release =
+        let mut release =
             releases::NewRelease::from(release).publish(bytes, upload.size, &key, call.now);
 
         let entry = audit::entry(&call, &by, "version.publish");
         let org = by.org_id.into();
-        let replaced = store::releases::register(call.db, &org, &release, &entry).await?;
+        let approval = call::sortable_id(call.now);
+        let registered =
+            store::releases::register(call.db, &org, &release, &approval, &entry).await?;
+        release.awaiting_approval = registered.awaiting_approval;
         audit::seal(&call, &org).await;
         let blobs = transfers::open_store().await?;
         transfers::settle(&blobs, &upload.into()).await?;
-        if let Some(sha256) = replaced {
+        if let Some(sha256) = registered.replaced {
             transfers::release(&blobs, call.db, &sha256).await;
         }
         Ok(release.into())
@@ -136,6 +139,7 @@ impl From<releases::Release> for Release {
             signed: it.signed,
             binary_signature: it.signature,
             created_at: it.created_at.into(),
+            awaiting_approval: it.awaiting_approval,
         }
     }
 }

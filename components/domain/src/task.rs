@@ -22,6 +22,7 @@ impl From<store::tasks::Task> for Task {
             created_by: it.created_by,
             notes: it.notes,
             notes_history: it.notes_history.into(),
+            notes_count: it.notes_count,
             target_index: it.target_index,
             batch_id: it.batch,
             retry_count: it.retry_count,

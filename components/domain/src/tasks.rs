@@ -1,9 +1,12 @@
 //! Work as operators give it.
 
+mod administration;
 mod creation;
+mod groups;
 pub(crate) mod payload;
 
 use domain::{
+    builds::Build,
     ids::{OrgId, TaskId},
     tasks::{
         DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY, TIME_TO_LIVE, TaskType, UNINSTALL_PRIORITY,
@@ -17,9 +20,12 @@ use self::{
     payload::Payload,
 };
 use crate::{
-    Component, audit,
+    Component,
     bindings::exports::myrmidon::domain::{
-        tasks::{CancelError, CreateError, Guest, NewCommand, NewTest, TaskFilter, TaskPage},
+        tasks::{
+            AnnotateError, BulkAction, BulkOutcome, CancelError, CreateError, GroupPage, Guest,
+            NewCommand, NewTest, Ordered, TaskFilter, TaskGroup, TaskPage,
+        },
         types::{Actor, Fault, Task},
     },
     call::Call,
@@ -27,7 +33,11 @@ use crate::{
 };
 
 impl Guest for Component {
-    async fn create_tests(by: Actor, request: NewTest) -> Result<Vec<String>, CreateError> {
+    async fn create_tests(
+        by: Actor,
+        mut request: NewTest,
+        dry_run: bool,
+    ) -> Result<Ordered, CreateError> {
         let call = Call::begin().await?;
         let org = OrgId(by.org_id.clone());
         let build = store::builds::find(call.db, &org, &request.test_uuid).await?;
@@ -37,6 +47,9 @@ impl Guest for Component {
         let blobs = transfers::open_store().await?;
         if transfers::find(&blobs, &build.sha256, build.size).await?.is_none() {
             return Err(CreateError::MissingBinary(build.filename));
+        }
+        if request.test_name.is_empty() {
+            request.test_name = name_of(&call, &org, &build, &request.test_uuid).await?;
         }
         let payload = Payload::test(&request, &build).to_json()?;
         let order = Order {
@@ -49,10 +62,14 @@ impl Guest for Component {
             target_index: request.target_index.as_deref(),
             platform: Some(build.platform),
         };
-        create(&call, &by, request.agent_ids, order).await
+        create(&call, &by, request.agent_ids, order, dry_run).await
     }
 
-    async fn create_commands(by: Actor, request: NewCommand) -> Result<Vec<String>, CreateError> {
+    async fn create_commands(
+        by: Actor,
+        request: NewCommand,
+        dry_run: bool,
+    ) -> Result<Ordered, CreateError> {
         let call = Call::begin().await?;
         let payload = Payload::command(&request.command, request.execution_timeout).to_json()?;
         let order = Order {
@@ -61,24 +78,29 @@ impl Guest for Component {
             execution_timeout: request.execution_timeout,
             ..Order::of(TaskType::ExecuteCommand, &payload)
         };
-        create(&call, &by, request.agent_ids, order).await
+        create(&call, &by, request.agent_ids, order, dry_run).await
     }
 
-    async fn create_updates(by: Actor, agent_ids: Vec<String>) -> Result<Vec<String>, CreateError> {
+    async fn create_updates(
+        by: Actor,
+        agent_ids: Vec<String>,
+        dry_run: bool,
+    ) -> Result<Ordered, CreateError> {
         let call = Call::begin().await?;
         let payload = Payload::empty(UPDATE_TIMEOUT).to_json()?;
         let order = Order {
             execution_timeout: UPDATE_TIMEOUT,
             ..Order::of(TaskType::UpdateAgent, &payload)
         };
-        create(&call, &by, agent_ids, order).await
+        create(&call, &by, agent_ids, order, dry_run).await
     }
 
     async fn create_uninstalls(
         by: Actor,
         agent_ids: Vec<String>,
         cleanup: bool,
-    ) -> Result<Vec<String>, CreateError> {
+        dry_run: bool,
+    ) -> Result<Ordered, CreateError> {
         let call = Call::begin().await?;
         let command = if cleanup { "cleanup" } else { "" };
         let payload = Payload::command(command, UNINSTALL_TIMEOUT).to_json()?;
@@ -88,18 +110,13 @@ impl Guest for Component {
             ttl: UNINSTALL_TIME_TO_LIVE,
             ..Order::of(TaskType::Uninstall, &payload)
         };
-        create(&call, &by, agent_ids, order).await
+        create(&call, &by, agent_ids, order, dry_run).await
     }
 
     async fn list_tasks(by: Actor, filter: TaskFilter) -> Result<TaskPage, Fault> {
         let call = Call::begin().await?;
         let org = OrgId(by.org_id);
-        let wanted = tasks::list::Filter {
-            agent: filter.agent_id.as_deref(),
-            status: filter.status.map(Into::into),
-            kind: filter.type_.map(Into::into),
-            search: filter.search.as_deref(),
-        };
+        let wanted = groups::wanted(&filter);
         let total = tasks::list::count(call.db, &org, &wanted).await?;
         let tasks = match filter.limit {
             0 => Vec::new(),
@@ -114,19 +131,56 @@ impl Guest for Component {
         Ok(task.map(Into::into))
     }
 
-    async fn cancel(by: Actor, id: String) -> Result<Task, CancelError> {
-        let call = Call::begin().await?;
-        let entry = audit::entry(&call, &by, "task.cancel");
-        let (org, id) = (OrgId(by.org_id), TaskId(id));
-        if let Some(cancelled) = tasks::record_cancellation(call.db, &org, &id, &entry).await? {
-            audit::seal(&call, &org).await;
-            return Ok(cancelled.into());
-        }
-        match tasks::find(call.db, &org, &id).await? {
-            None => Err(CancelError::NotFound),
-            Some(task) => Err(CancelError::AlreadyEnded(task.status.into())),
-        }
+    async fn list_groups(by: Actor, filter: TaskFilter) -> Result<GroupPage, Fault> {
+        groups::list(&Call::begin().await?, &OrgId(by.org_id), &filter).await
     }
+
+    async fn find_batch(
+        by: Actor,
+        batch_id: String,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Option<TaskGroup>, Fault> {
+        let call = Call::begin().await?;
+        groups::find(&call, &OrgId(by.org_id), batch_id.into(), limit, offset).await
+    }
+
+    async fn cancel(by: Actor, id: String) -> Result<Task, CancelError> {
+        administration::cancel(&Call::begin().await?, &by, &TaskId(id)).await
+    }
+
+    async fn delete(by: Actor, id: String) -> Result<bool, Fault> {
+        administration::delete(&Call::begin().await?, &by, &TaskId(id)).await
+    }
+
+    async fn annotate(
+        by: Actor,
+        id: String,
+        content: String,
+        expected_count: Option<u32>,
+    ) -> Result<Task, AnnotateError> {
+        let call = Call::begin().await?;
+        administration::annotate(&call, &by, &TaskId(id), &content, expected_count).await
+    }
+
+    async fn change_many(
+        by: Actor,
+        ids: Vec<String>,
+        action: BulkAction,
+    ) -> Result<BulkOutcome, Fault> {
+        administration::change_many(&Call::begin().await?, &by, ids, action).await
+    }
+}
+
+/// What a test is called where its order does not say: by the catalog, or else by its build.
+async fn name_of(
+    call: &Call,
+    org: &OrgId,
+    build: &Build,
+    test_uuid: &str,
+) -> Result<String, store::Error> {
+    let name = tasks::creation::find_test_name(call.db, org, test_uuid).await?;
+    Ok(name.unwrap_or_else(|| build.filename.clone()))
 }
 
 impl<'a> Order<'a> {
@@ -145,6 +199,12 @@ impl<'a> Order<'a> {
 }
 
 impl From<store::Error> for CancelError {
+    fn from(error: store::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<store::Error> for AnnotateError {
     fn from(error: store::Error) -> Self {
         Self::Fault(error.into())
     }

@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod agents;
 pub mod api_keys;
+pub mod approvals;
 pub mod audit;
 pub mod builds;
 pub mod device_logins;

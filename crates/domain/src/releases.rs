@@ -22,6 +22,8 @@ pub struct Release {
     /// Whether the operating system's own code signature is present.
     pub signed: bool,
     pub created_at: Timestamp,
+    /// Nobody is offered it before a second person has approved this.
+    pub awaiting_approval: Option<String>,
 }
 
 /// What an operator says of the bytes that were uploaded.
@@ -47,6 +49,7 @@ impl NewRelease {
             signature: key.sign(&bytes),
             signed: false,
             created_at: now,
+            awaiting_approval: None,
         }
     }
 }

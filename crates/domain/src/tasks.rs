@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::time::{Span, Timestamp};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TaskStatus {
     Pending,
     Assigned,
@@ -103,6 +103,8 @@ pub const UNINSTALL_TIMEOUT: u32 = 300;
 pub const UNINSTALL_PRIORITY: u8 = 10;
 pub const DEFAULT_PRIORITY: u8 = 1;
 pub const DEFAULT_MAX_RETRIES: u32 = 2;
+/// What the history of a task's notes keeps (D-75).
+pub const MOST_NOTES: u32 = 100;
 
 /// What a decision about a report looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

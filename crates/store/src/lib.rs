@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod api_keys;
+pub mod approvals;
 pub mod audit;
 pub mod blob_references;
 pub mod builds;

@@ -16,6 +16,10 @@ const ALL: &[Migration] = &[
         name: "0004_fleet_administration",
         sql: include_str!("../../../migrations/0004_fleet_administration.sql"),
     },
+    Migration {
+        name: "0005_task_administration",
+        sql: include_str!("../../../migrations/0005_task_administration.sql"),
+    },
     Migration { name: "0006_results", sql: include_str!("../../../migrations/0006_results.sql") },
     Migration { name: "0007_identity", sql: include_str!("../../../migrations/0007_identity.sql") },
     Migration {

@@ -4,20 +4,32 @@ use domain::{ids::OrgId, platform::Platform, precedence, releases::Release};
 
 use crate::{Db, Error, Row, audit::Entry};
 
-/// Registers the release, in place of one of the same version and platform, and returns the digest
-/// of the bytes that thereby lost a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The digest of the bytes that thereby lost a reference.
+    pub replaced: Option<String>,
+    /// What has to be approved before anybody is offered the release.
+    pub awaiting_approval: Option<String>,
+}
+
+/// Registers the release, in place of one of the same version and platform. A mandatory one asks for
+/// the approval of this id where the organisation demands one.
 pub async fn register(
     db: &impl Db,
     org: &OrgId,
     release: &Release,
+    approval: &str,
     entry: &Entry,
-) -> Result<Option<String>, Error> {
+) -> Result<Registered, Error> {
     let rows = db
         .query(
             "INSERT INTO agent_releases
                     (org_id, version, os, arch, precedence, binary_sha256, binary_size,
-                     binary_signature, signed, release_notes, mandatory, created_at, created_by, audit)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+                     binary_signature, signed, release_notes, mandatory, created_at, created_by, audit, awaiting_approval)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+                     iif(?11 AND EXISTS (SELECT 1 FROM organization_settings
+                                          WHERE org_id = ?1 AND name = 'approvals'
+                                            AND value ->> '$.mandatory_updates'), ?15, NULL))
                  ON CONFLICT (org_id, version, os, arch) DO UPDATE
                 SET replaced_sha256  = binary_sha256,
                     precedence       = excluded.precedence,
@@ -29,8 +41,9 @@ pub async fn register(
                     mandatory        = excluded.mandatory,
                     created_at       = excluded.created_at,
                     created_by       = excluded.created_by,
-                    audit            = excluded.audit
-          RETURNING nullif(replaced_sha256, binary_sha256)",
+                    audit            = excluded.audit,
+                    awaiting_approval = excluded.awaiting_approval
+          RETURNING nullif(replaced_sha256, binary_sha256), awaiting_approval",
             &[
                 org.into(),
                 release.version.as_str().into(),
@@ -46,10 +59,12 @@ pub async fn register(
                 release.created_at.into(),
                 (&entry.actor).into(),
                 entry.into(),
+                approval.into(),
             ],
         )
         .await?;
-    crate::only(rows)?.optional_text(0)
+    let mut row = crate::only(rows)?;
+    Ok(Registered { replaced: row.optional_text(0)?, awaiting_approval: row.optional_text(1)? })
 }
 
 /// Newest registration first.
@@ -62,7 +77,7 @@ pub async fn list(
     let rows = db
         .query(
             "SELECT version, os, arch, release_notes, mandatory, binary_sha256, binary_size,
-                    binary_signature, signed, created_at
+                    binary_signature, signed, created_at, awaiting_approval
                FROM agent_releases
               WHERE org_id = ?1
           ORDER BY created_at DESC, version, os, arch
@@ -83,9 +98,9 @@ pub async fn find_latest(
     let rows = db
         .query(
             "SELECT version, os, arch, release_notes, mandatory, binary_sha256, binary_size,
-                    binary_signature, signed, created_at
+                    binary_signature, signed, created_at, awaiting_approval
                FROM agent_releases
-              WHERE os = ?1 AND arch = ?2 AND org_id = ?3
+              WHERE os = ?1 AND arch = ?2 AND org_id = ?3 AND awaiting_approval IS NULL
           ORDER BY precedence DESC, created_at DESC
               LIMIT 1",
             &params,
@@ -101,9 +116,9 @@ pub async fn find_only_latest(db: &impl Db, platform: Platform) -> Result<Option
     let rows = db
         .query(
             "SELECT version, os, arch, release_notes, mandatory, binary_sha256, binary_size,
-                    binary_signature, signed, created_at
+                    binary_signature, signed, created_at, awaiting_approval
                FROM agent_releases
-              WHERE os = ?1 AND arch = ?2
+              WHERE os = ?1 AND arch = ?2 AND awaiting_approval IS NULL
                 AND org_id = (SELECT min(org_id) FROM agent_releases WHERE os = ?1 AND arch = ?2)
                 AND org_id = (SELECT max(org_id) FROM agent_releases WHERE os = ?1 AND arch = ?2)
           ORDER BY precedence DESC, created_at DESC
@@ -152,6 +167,7 @@ fn decode(mut row: Row) -> Result<Release, Error> {
         signature: row.text(7)?,
         signed: row.flag(8)?,
         created_at: row.timestamp(9)?,
+        awaiting_approval: row.optional_text(10)?,
     })
 }
 
@@ -183,11 +199,13 @@ mod tests {
             signature: "f".repeat(128),
             signed: false,
             created_at: Timestamp(at),
+            awaiting_approval: None,
         }
     }
 
     async fn publish(db: &Memory, org: &str, release: &Release) -> Option<String> {
-        register(db, &org.into(), release, &entry("version.publish")).await.unwrap()
+        let entry = entry("version.publish");
+        register(db, &org.into(), release, "w1", &entry).await.unwrap().replaced
     }
 
     async fn latest(db: &Memory, org: &str, platform: Platform) -> Option<String> {

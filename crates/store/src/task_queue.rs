@@ -46,7 +46,7 @@ pub async fn claim(
                         offered_task_id = (SELECT id FROM tasks
                                             WHERE agent_id = ?1 AND status IN ('pending', 'assigned')
                                               AND (status = 'pending' OR assigned_at <= ?6)
-                                              AND expires_at >= ?3
+                                              AND expires_at >= ?3 AND not_before <= ?3
                                          ORDER BY priority DESC, created_at, id
                                             LIMIT 1), ",
                 counted!(),

@@ -1,5 +1,5 @@
-//! `tasks`: how a row is read, and what operators do with one. Creation, the agent's side and the
-//! sweeps have modules of their own.
+//! `tasks`: how a row is read, found and called off. What else is done with tasks has modules of
+//! its own.
 
 use domain::{
     ids::{AgentId, OrgId, TaskId},
@@ -9,8 +9,13 @@ use domain::{
 
 use crate::{Db, Error, Row, audit::Entry};
 
+pub mod bulk;
 pub mod creation;
+pub mod groups;
 pub mod list;
+pub mod notes;
+#[cfg(test)]
+mod retries;
 pub mod sweeps;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub struct Task {
     pub notes: Option<String>,
     /// JSON, an array, oldest first.
     pub notes_history: String,
+    /// Of all notes ever written; the history keeps the last ones.
+    pub notes_count: u32,
     pub target_index: Option<String>,
     pub batch: String,
     pub retry_count: u32,
@@ -54,18 +61,20 @@ impl Task {
 /// What [`decode`] reads; a list may put something shorter in the place of payload and result.
 macro_rules! task_columns {
     () => {
-        $crate::tasks::task_columns!("tasks.payload", "tasks.result")
+        $crate::tasks::task_columns!("tasks.payload", "tasks.result", "tasks.notes_history")
     };
-    ($payload:literal, $result:literal) => {
+    ($payload:literal, $result:literal, $notes:literal) => {
         concat!(
             "tasks.id, tasks.agent_id, tasks.org_id, tasks.type, tasks.priority, tasks.status, ",
             $payload,
             ", ",
             $result,
             ", tasks.created_at, tasks.assigned_at, tasks.completed_at, tasks.ttl_seconds,
-         tasks.created_by, tasks.notes, tasks.notes_history, tasks.target_index, tasks.batch_id,
+         tasks.created_by, tasks.notes, ",
+            $notes,
+            ", tasks.target_index, tasks.batch_id,
          tasks.retry_count, tasks.max_retries, tasks.original_task_id, tasks.ingested,
-         tasks.ingest_attempts, tasks.last_ingest_attempt_at, tasks.late, tasks.ended_by"
+         tasks.ingest_attempts, tasks.last_ingest_attempt_at, tasks.late, tasks.ended_by, tasks.notes_count"
         )
     };
 }
@@ -73,7 +82,7 @@ macro_rules! task_columns {
 pub(crate) use task_columns;
 
 /// The first column after [`task_columns`].
-pub(crate) const BEYOND: usize = 25;
+pub(crate) const BEYOND: usize = 26;
 
 pub(crate) fn decode(row: &mut Row) -> Result<Task, Error> {
     Ok(Task {
@@ -92,6 +101,7 @@ pub(crate) fn decode(row: &mut Row) -> Result<Task, Error> {
         created_by: row.optional_text(12)?,
         notes: row.optional_text(13)?,
         notes_history: row.text(14)?,
+        notes_count: row.integer(25)?,
         target_index: row.optional_text(15)?,
         batch: row.text(16)?,
         retry_count: row.integer(17)?,
@@ -139,6 +149,13 @@ pub async fn record_cancellation(
     rows.into_iter().next().map(|mut row| decode(&mut row)).transpose()
 }
 
+/// Removes a task, whatever its state. `false` when the organisation has no such task.
+/// The entry `task.delete` is what deletes the row.
+pub async fn delete(db: &impl Db, org: &OrgId, id: &TaskId, entry: &Entry) -> Result<bool, Error> {
+    let sql = "UPDATE tasks SET audit = ?3 WHERE id = ?1 AND org_id = ?2 RETURNING 1";
+    Ok(!db.query(sql, &[id.into(), org.into(), entry.into()]).await?.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +194,18 @@ mod tests {
             assert_eq!(cancelled.ended_by, Some(EndedBy::Person));
             assert_eq!(cancelled.completed_at, None);
             assert_eq!(cancel(&db, "org").await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_of_any_status_is_deleted_once_and_by_its_organisation_only() {
+        for status in ["pending", "assigned", "executing", "completed", "failed", "expired"] {
+            let db = with_task(status).await;
+            let (id, entry) = ("t1".into(), entry("task.delete"));
+            assert!(!delete(&db, &"other".into(), &id, &entry).await.unwrap());
+            assert!(delete(&db, &"org".into(), &id, &entry).await.unwrap(), "{status}");
+            assert!(!delete(&db, &"org".into(), &id, &entry).await.unwrap());
+            assert_eq!(find(&db, &"org".into(), &id).await.unwrap(), None);
         }
     }
 

@@ -29,10 +29,12 @@ pub struct Batch<'a> {
     pub entry: Option<&'a Entry>,
     /// Agents of another platform are not eligible.
     pub platform: Option<Platform>,
+    /// JSON path in the settings `approvals`: nothing is created while this demand stands.
+    pub unless_demanded: Option<&'a str>,
 }
 
 /// Creates one task per assignment, or none: unless every agent is of the organisation, active or
-/// disabled, and of the platform. [`list_candidates`] tells what was wrong.
+/// disabled, and of the platform, and nobody demands an approval. [`list_candidates`] tells what was wrong.
 pub async fn insert(db: &impl Db, batch: Batch<'_>, now: Timestamp) -> Result<bool, Error> {
     let rows = db
         .query(
@@ -46,6 +48,8 @@ pub async fn insert(db: &impl Db, batch: Batch<'_>, now: Timestamp) -> Result<bo
                          FROM json_each(?1) AS wanted CROSS JOIN agents ON agents.id = wanted.value ->> 1
                         WHERE agents.org_id = ?2 AND agents.status IN ('active', 'disabled')
                           AND (?14 IS NULL OR agents.os = ?14 AND agents.arch = ?15))
+                AND (?17 IS NULL OR NOT EXISTS (SELECT 1 FROM organization_settings
+                                                 WHERE org_id = ?2 AND name = 'approvals' AND value ->> ?17))
           RETURNING 1",
             &[
                 batch.assignments.into(),
@@ -64,37 +68,78 @@ pub async fn insert(db: &impl Db, batch: Batch<'_>, now: Timestamp) -> Result<bo
                 batch.platform.map(|it| it.os.as_str()).into(),
                 batch.platform.map(|it| it.arch.as_str()).into(),
                 batch.entry.map(Value::from).into(),
+                batch.unless_demanded.into(),
             ],
         )
         .await?;
     Ok(!rows.is_empty())
 }
 
-/// The agents of the assignments, in their order.
-pub async fn list_candidates(
+/// What the organisation's catalog calls a test.
+pub async fn find_test_name(
+    db: &impl Db,
+    org: &OrgId,
+    test_uuid: &str,
+) -> Result<Option<String>, Error> {
+    let sql =
+        "SELECT name FROM catalog_entries WHERE org_id = ?1 AND test_uuid = ?2 AND name <> ''";
+    let rows = db.query(sql, &[org.into(), test_uuid.into()]).await?;
+    rows.into_iter().next().map(|mut row| row.text(0)).transpose()
+}
+
+/// An agent that a task was wanted for, with what a preview says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    pub candidate: Candidate,
+    pub hostname: Option<String>,
+    /// The same payload waits for this agent already.
+    pub is_pending: bool,
+}
+
+/// The agents of the assignments, in their order. `payload` is what they would get.
+pub async fn list_prospects(
     db: &impl Db,
     org: &OrgId,
     assignments: &str,
-) -> Result<Vec<Candidate>, Error> {
+    kind: TaskType,
+    payload: &str,
+) -> Result<Vec<Looked>, Error> {
     let rows = db
         .query(
-            "SELECT wanted.value ->> 1, agents.status, agents.os, agents.arch
+            "SELECT wanted.value ->> 1, agents.status, agents.os, agents.arch, agents.hostname,
+                    EXISTS (SELECT 1 FROM tasks
+                             WHERE tasks.agent_id = agents.id AND tasks.status IN ('pending', 'assigned')
+                               AND tasks.type = ?3 AND tasks.payload = ?4)
                FROM json_each(?1) AS wanted
           LEFT JOIN agents ON agents.id = wanted.value ->> 1 AND agents.org_id = ?2
            ORDER BY wanted.key",
-            &[assignments.into(), org.into()],
+            &[assignments.into(), org.into(), kind.as_str().into(), payload.into()],
         )
         .await?;
     rows.into_iter().map(decode).collect()
 }
 
-fn decode(mut row: Row) -> Result<Candidate, Error> {
+/// The agents of the assignments, in their order, whatever they would get.
+pub async fn list_candidates(
+    db: &impl Db,
+    org: &OrgId,
+    assignments: &str,
+) -> Result<Vec<Candidate>, Error> {
+    let looked = list_prospects(db, org, assignments, TaskType::ExecuteTest, "").await?;
+    Ok(looked.into_iter().map(|it| it.candidate).collect())
+}
+
+fn decode(mut row: Row) -> Result<Looked, Error> {
     let known = if row.is_null(1) {
         None
     } else {
         Some((row.parsed(1)?, Platform { os: row.parsed(2)?, arch: row.parsed(3)? }))
     };
-    Ok(Candidate { agent: AgentId(row.text(0)?), known })
+    Ok(Looked {
+        candidate: Candidate { agent: AgentId(row.text(0)?), known },
+        hostname: row.optional_text(4)?,
+        is_pending: row.flag(5)?,
+    })
 }
 
 #[cfg(test)]
@@ -106,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        fixtures::{NOW, agent, entry, integer, other_agent, plan, run, update_agent},
+        fixtures::{NOW, agent, entry, integer, other_agent, plan, run, text, update_agent},
         native::Memory,
         tasks::find,
     };
@@ -128,6 +173,7 @@ mod tests {
             created_by: "user",
             entry: Some(&entry("task.create")),
             platform,
+            unless_demanded: None,
         };
         insert(db, batch, NOW).await.unwrap()
     }
@@ -189,10 +235,22 @@ mod tests {
     async fn candidates_tell_what_is_wrong_in_the_order_asked() {
         let db = fleet().await;
         let wanted = r#"[["t1","foreign"],["t2","a2"],["t3","nobody"]]"#;
-        let candidates = list_candidates(&db, &"org".into(), wanted).await.unwrap();
-        let seen: Vec<_> = candidates.iter().map(|it| (it.agent.as_str(), it.known)).collect();
+        crate::fixtures::task_of(&db, "t9", "a2", "pending").await;
+        let payload = text(&db, "SELECT payload FROM tasks").await.unwrap();
+        let org = "org".into();
+        let looked = async |payload| {
+            let kind = TaskType::ExecuteTest;
+            list_prospects(&db, &org, wanted, kind, payload).await.unwrap()
+        };
+        let candidates = looked(&payload).await;
+        let seen: Vec<_> = candidates
+            .iter()
+            .map(|it| (it.candidate.agent.as_str(), it.candidate.known, it.is_pending))
+            .collect();
         let known = Some((AgentStatus::Active, LINUX));
-        assert_eq!(seen, [("foreign", None), ("a2", known), ("nobody", None)]);
+        assert_eq!(seen, [("foreign", None, false), ("a2", known, true), ("nobody", None, false)]);
+        assert_eq!(candidates[1].hostname.as_deref(), Some("host-a2"));
+        assert!(looked("{}").await.iter().all(|it| !it.is_pending));
     }
 
     #[tokio::test]
@@ -213,6 +271,7 @@ mod tests {
                 created_by: "user",
                 entry: None,
                 platform: None,
+                unless_demanded: None,
             };
             drop(insert(db, batch, NOW).await);
         });

@@ -1,14 +1,14 @@
 //! Pages of tasks with the hostnames of their agents, newest first, and exact totals.
 //!
 //! A page has a size in memory, too: a task that outgrows its share of [`PAGE_BYTES`] is shown
-//! without its arguments and with the beginning of its outputs, and says so by `truncated`. Alone
-//! it is shown in full.
+//! without its arguments, with the beginning of its outputs (it says so by `truncated`), and with the
+//! last of its notes. Alone it is shown in full.
 //!
 //! Which index is walked depends on what is asked: an agent's, a status', or the organisation's. A
 //! unary `+` keeps the planner from another one.
 
 use domain::{
-    ids::OrgId,
+    ids::{BatchId, OrgId},
     tasks::{TaskStatus, TaskType},
 };
 
@@ -61,10 +61,10 @@ macro_rules! matching {
 /// Of payloads and of results, each. A row passes through several memories on its way out.
 const PAGE_BYTES: u32 = 8 << 20;
 
-macro_rules! page {
-    ($driver:ident) => {
+/// A task with its host, within its share `?8` of a page.
+macro_rules! shown {
+    () => {
         concat!(
-            "SELECT ",
             task_columns!(
                 "CASE WHEN octet_length(tasks.payload) <= ?8 THEN tasks.payload
                       ELSE json_set(tasks.payload, '$.arguments', json_array(), '$.truncated', json('true')) END",
@@ -74,10 +74,23 @@ macro_rules! page {
                                     'stdout', substr(json_extract(tasks.result, '$.stdout'), 1, 1024),
                                     'stderr', substr(json_extract(tasks.result, '$.stderr'), 1, 1024),
                                     'truncated', json('true')),
-                        json_object('error', substr(json_extract(tasks.result, '$.error'), 1, 1024))) END"
+                        json_object('error', substr(json_extract(tasks.result, '$.error'), 1, 1024))) END",
+                "CASE WHEN octet_length(tasks.notes_history) <= ?8 THEN tasks.notes_history
+                      ELSE json_array(json_extract(tasks.notes_history, '$[#-1]')) END"
             ),
-            ", (SELECT hostname FROM agents WHERE id = tasks.agent_id)
-               FROM tasks WHERE ",
+            ", (SELECT hostname FROM agents WHERE id = tasks.agent_id)"
+        )
+    };
+}
+
+pub(super) use {matching, of_agent, of_org, of_status, shown};
+
+macro_rules! page {
+    ($driver:ident) => {
+        concat!(
+            "SELECT ",
+            shown!(),
+            " FROM tasks WHERE ",
             $driver!(),
             matching!(),
             " ORDER BY tasks.created_at DESC, tasks.id DESC LIMIT ?6 OFFSET ?7"
@@ -92,7 +105,7 @@ macro_rules! total {
 }
 
 impl Filter<'_> {
-    fn params(&self, org: &OrgId) -> Vec<Value> {
+    pub(super) fn params(&self, org: &OrgId) -> Vec<Value> {
         vec![
             org.into(),
             self.agent.into(),
@@ -121,6 +134,29 @@ pub async fn list(
     db.query(sql, &params).await?.into_iter().map(decode_listed).collect()
 }
 
+/// At most `limit` tasks of a batch after the first `offset`, by hostname.
+pub async fn list_batch(
+    db: &impl Db,
+    org: &OrgId,
+    batch: &BatchId,
+    limit: u32,
+    offset: u32,
+) -> Result<Vec<Listed>, Error> {
+    let sql = concat!(
+        "SELECT ",
+        shown!(),
+        " FROM (SELECT tasks.rowid AS member, agents.hostname, tasks.created_at, tasks.id
+                  FROM tasks JOIN agents ON agents.id = tasks.agent_id
+                 WHERE tasks.org_id = ?1 AND tasks.batch_id = ?2
+              ORDER BY agents.hostname, tasks.created_at, tasks.id LIMIT ?6 OFFSET ?7) AS page
+      CROSS JOIN tasks ON tasks.rowid = page.member
+           ORDER BY page.hostname, page.created_at, page.id"
+    );
+    let mut params = vec![Value::from(org), batch.into(), Value::Null, Value::Null, Value::Null];
+    params.extend([limit.into(), offset.into(), (PAGE_BYTES / limit.max(1)).into()]);
+    db.query(sql, &params).await?.into_iter().map(decode_listed).collect()
+}
+
 /// How many tasks match.
 pub async fn count(db: &impl Db, org: &OrgId, filter: &Filter<'_>) -> Result<u64, Error> {
     let sql = match (filter.agent, filter.status) {
@@ -131,7 +167,7 @@ pub async fn count(db: &impl Db, org: &OrgId, filter: &Filter<'_>) -> Result<u64
     only(db.query(sql, &filter.params(org)).await?)?.integer(0)
 }
 
-fn decode_listed(mut row: Row) -> Result<Listed, Error> {
+pub(super) fn decode_listed(mut row: Row) -> Result<Listed, Error> {
     Ok(Listed { task: decode(&mut row)?, hostname: row.optional_text(BEYOND)? })
 }
 

@@ -30,7 +30,10 @@ pub async fn fail_stale(db: &impl Db, now: Timestamp, at_most: u32) -> Result<u3
             "UPDATE tasks
                 SET status = 'failed', ended_by = 'sweep', failure_reason = 'agent_offline',
                     completed_at = ?1, overdue_at = NULL,
-                    result = json_object('error', 'Agent went offline during execution')
+                    result = json_object('error', 'Agent went offline during execution',
+                                         'exit_code', -1, 'stdout', '',
+                                         'stderr', 'Agent went offline during execution',
+                                         'execution_duration_ms', 0)
               WHERE id IN (SELECT running.id
                              FROM tasks AS running JOIN agents ON agents.id = running.agent_id
                             WHERE running.status IN ('downloading', 'executing')
@@ -50,7 +53,10 @@ pub async fn fail_overdue(db: &impl Db, now: Timestamp, at_most: u32) -> Result<
             "UPDATE tasks
                 SET status = 'failed', ended_by = 'sweep', failure_reason = 'execution_timeout_exceeded',
                     completed_at = ?1, overdue_at = NULL,
-                    result = json_object('error', 'Task exceeded execution timeout')
+                    result = json_object('error', 'Task exceeded execution timeout',
+                                         'exit_code', -1, 'stdout', '',
+                                         'stderr', 'Task exceeded execution timeout',
+                                         'execution_duration_ms', 0)
               WHERE id IN (SELECT id FROM tasks
                             WHERE status IN ('assigned', 'downloading', 'executing') AND overdue_at < ?1
                          ORDER BY overdue_at LIMIT ?2)
@@ -86,6 +92,13 @@ mod tests {
         rows.into_iter().map(|mut row| row.text(0).unwrap()).collect()
     }
 
+    /// fleet.md §12.4
+    fn outcome(error: &str) -> String {
+        format!(
+            r#"{{"error":"{error}","exit_code":-1,"stdout":"","stderr":"{error}","execution_duration_ms":0}}"#
+        )
+    }
+
     #[tokio::test]
     async fn waiting_tasks_expire_after_their_time_to_live() {
         let db = with_tasks(&["pending", "assigned", "downloading", "executing"]).await;
@@ -107,9 +120,9 @@ mod tests {
         assert_eq!(fail_stale(&db, after, 10).await.unwrap(), 2);
         assert_eq!(ids(&db, "failed").await, ["downloading", "executing"]);
         let result = text(&db, "SELECT result FROM tasks WHERE id = 'executing'").await;
-        assert_eq!(result.as_deref(), Some(r#"{"error":"Agent went offline during execution"}"#));
-        let details =
-            r#"{"task_id":"executing","task_type":"execute_test","reason":"agent_offline"}"#;
+        let text = "Agent went offline during execution";
+        assert_eq!(result.unwrap(), outcome(text));
+        let details = r#"{"task_id":"executing","task_type":"execute_test","reason":"agent_offline","retry_created":true,"retry_count":0}"#;
         assert_eq!(last_details(&db).await, details);
     }
 
@@ -126,7 +139,7 @@ mod tests {
         assert_eq!(fail_overdue(&db, NOW, 10).await.unwrap(), 0);
         assert_eq!(fail_overdue(&db, Timestamp(NOW.0 + 1), 10).await.unwrap(), 3);
         let result = text(&db, "SELECT result FROM tasks WHERE id = 'assigned'").await;
-        assert_eq!(result.as_deref(), Some(r#"{"error":"Task exceeded execution timeout"}"#));
+        assert_eq!(result.unwrap(), outcome("Task exceeded execution timeout"));
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ pub(super) fn task() -> Task {
         created_by: Some("user_2ab".into()),
         notes: None,
         notes_history: json("[]"),
+        notes_count: 0,
         target_index: None,
         batch_id: "b".into(),
         retry_count: 0,
@@ -49,5 +50,6 @@ pub(super) fn release() -> Release {
         signed: false,
         binary_signature: "00".into(),
         created_at: Timestamp { unix_ms: 1_783_761_611_000 },
+        awaiting_approval: None,
     }
 }

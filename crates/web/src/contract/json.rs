@@ -25,7 +25,7 @@ impl Serialize for Json {
 
 impl Serialize for Task {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut task = serializer.serialize_struct("Task", 25)?;
+        let mut task = serializer.serialize_struct("Task", 26)?;
         task.serialize_field("id", &self.id)?;
         task.serialize_field("agent_id", &self.agent_id)?;
         task.serialize_field("org_id", &self.org_id)?;
@@ -51,13 +51,14 @@ impl Serialize for Task {
         task.serialize_field("last_ingest_attempt_at", &self.last_ingest_attempt_at)?;
         task.serialize_field("agent_hostname", &self.agent_hostname)?;
         task.serialize_field("late", &self.late)?;
+        task.serialize_field("notes_count", &self.notes_count)?;
         task.end()
     }
 }
 
 impl Serialize for Release {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut release = serializer.serialize_struct("AgentVersion", 11)?;
+        let mut release = serializer.serialize_struct("AgentVersion", 12)?;
         release.serialize_field("version", &self.version)?;
         release.serialize_field("os", &self.os)?;
         release.serialize_field("arch", &self.arch)?;
@@ -69,6 +70,7 @@ impl Serialize for Release {
         release.serialize_field("signed", &self.signed)?;
         release.serialize_field("binary_signature", &self.binary_signature)?;
         release.serialize_field("created_at", &self.created_at)?;
+        release.serialize_field("awaiting_approval", &self.awaiting_approval)?;
         release.end()
     }
 }
@@ -106,7 +108,7 @@ mod tests {
             r#""assigned_at":"2026-07-11T09:20:32.004Z","completed_at":null,"ttl":604800,"created_by":"user_2ab","#,
             r#""notes":null,"notes_history":[],"target_index":null,"batch_id":"b","retry_count":0,"max_retries":2,"#,
             r#""original_task_id":null,"es_ingested":0,"ingest_attempts":0,"last_ingest_attempt_at":null,"#,
-            r#""agent_hostname":null,"late":false}"#,
+            r#""agent_hostname":null,"late":false,"notes_count":0}"#,
         );
         assert_eq!(serde_json::to_string(&fixtures::task()).unwrap(), expected);
     }

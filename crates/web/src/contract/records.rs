@@ -39,6 +39,7 @@ impl JsonSchema for Task {
         fields.add::<Option<Timestamp>>("last_ingest_attempt_at");
         fields.add::<Option<String>>("agent_hostname");
         fields.add::<bool>("late");
+        fields.add::<u32>("notes_count");
         fields.into_schema()
     }
 }
@@ -61,6 +62,7 @@ impl JsonSchema for Release {
         fields.add::<bool>("signed");
         fields.add::<String>("binary_signature");
         fields.add::<Timestamp>("created_at");
+        fields.add::<Option<String>>("awaiting_approval");
         fields.into_schema()
     }
 }

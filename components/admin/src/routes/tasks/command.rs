@@ -21,15 +21,19 @@ const LONGEST: usize = 10_240;
 pub(crate) fn describe() -> Operation {
     Operation::new("Run a command on agents")
         .body(Rules::STRICT, read)
+        .query_word::<created::DryRun>("dry_run")
         .answers::<created::Created>(201)
+        .answers::<created::Rehearsed>(200)
+        .answers::<created::Waiting>(202)
         .refuses(&[404])
 }
 
 pub(crate) async fn create(caller: Caller<CommandAgents>, mut request: Request) -> Answer {
     let (org_id, command) = schema::read(request.body(Rules::STRICT).await?, read)?;
+    let dry_run = created::is_dry_run(&request)?;
     caller.require_org(&org_id)?;
     check(&command.command)?;
-    let ids = tasks::create_commands(caller.actor(), command)
+    let ids = tasks::create_commands(caller.actor(), command, dry_run)
         .await
         .map_err(|it| faults::creation(it, "tasks"))?;
     created::answer(ids)

@@ -3,9 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
-    Answer, Response, StatusCode,
+    Answer, Problem, Request, Response, StatusCode,
+    contract::{Timestamp, choices::Choice},
     schema::{Length, Object, Text, Whole},
 };
+
+use crate::bindings::myrmidon::domain::tasks::{Ordered, Rehearsal, WouldGet, WouldNotGet};
 
 /// The organisation that the body names, and the agents.
 pub(super) struct Target {
@@ -36,6 +39,99 @@ pub(super) struct Created {
     task_ids: Vec<String>,
 }
 
-pub(super) fn answer(task_ids: Vec<String>) -> Answer {
-    Response::data(StatusCode::CREATED, &Created { task_ids })
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Waiting {
+    task_ids: Vec<String>,
+    approval: Approval,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct Approval {
+    id: String,
+    status: &'static str,
+    expires_at: Timestamp,
+}
+
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Rehearsed {
+    dry_run: bool,
+    would_create: usize,
+    requires_approval: bool,
+    targets: Vec<Hit>,
+    skipped: Vec<Skipped>,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct Hit {
+    agent_id: String,
+    hostname: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct Skipped {
+    agent_id: String,
+    hostname: Option<String>,
+    reason: String,
+}
+
+/// Whether the caller only wants to know who would be hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DryRun {
+    Yes,
+    No,
+}
+
+impl Choice for DryRun {
+    const WORDS: &'static [(&'static str, Self)] = &[("true", Self::Yes), ("false", Self::No)];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "true",
+            Self::No => "false",
+        }
+    }
+}
+
+pub(super) fn is_dry_run(request: &Request) -> Result<bool, Problem> {
+    let query = request.query()?;
+    let Some(word) = query.one("dry_run")? else { return Ok(false) };
+    let invalid = "Invalid option: expected one of \"true\"|\"false\"";
+    let wanted = DryRun::from_word(word).ok_or_else(|| Problem::invalid("dry_run", invalid))?;
+    Ok(wanted == DryRun::Yes)
+}
+
+pub(super) fn answer(ordered: Ordered) -> Answer {
+    match ordered {
+        Ordered::Created(task_ids) => Response::data(StatusCode::CREATED, &Created { task_ids }),
+        Ordered::AwaitingApproval(it) => {
+            let approval = Approval {
+                id: it.approval_id,
+                status: "pending_approval",
+                expires_at: it.expires_at,
+            };
+            Response::data(StatusCode::ACCEPTED, &Waiting { task_ids: Vec::new(), approval })
+        }
+        Ordered::Rehearsed(it) => Response::data(StatusCode::OK, &Rehearsed::from(it)),
+    }
+}
+
+impl From<Rehearsal> for Rehearsed {
+    fn from(it: Rehearsal) -> Self {
+        let hit =
+            |it: WouldGet| Hit { agent_id: it.agent_id, hostname: it.hostname, note: it.note };
+        let skipped = |it: WouldNotGet| Skipped {
+            agent_id: it.agent_id,
+            hostname: it.hostname,
+            reason: it.reason,
+        };
+        Self {
+            dry_run: true,
+            would_create: it.targets.len(),
+            requires_approval: it.requires_approval,
+            targets: it.targets.into_iter().map(hit).collect(),
+            skipped: it.skipped.into_iter().map(skipped).collect(),
+        }
+    }
 }

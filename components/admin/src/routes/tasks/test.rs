@@ -19,26 +19,63 @@ use crate::{
 pub(crate) fn describe() -> Operation {
     Operation::new("Run a test on agents")
         .body(Rules::STRICT, read)
+        .query_word::<created::DryRun>("dry_run")
         .answers::<created::Created>(201)
+        .answers::<created::Rehearsed>(200)
         .refuses(&[404])
 }
 
 pub(crate) async fn create(caller: Caller<CreateTasks>, mut request: Request) -> Answer {
     let (org_id, test) = schema::read(request.body(Rules::STRICT).await?, read)?;
+    let dry_run = created::is_dry_run(&request)?;
     caller.require_org(&org_id)?;
-    let ids = tasks::create_tests(caller.actor(), test)
+    let ids = tasks::create_tests(caller.actor(), test, dry_run)
         .await
         .map_err(|it| faults::creation(it, "tasks"))?;
     created::answer(ids)
 }
 
+struct Names {
+    test_uuid: String,
+    test_name: String,
+    binary_name: String,
+}
+
+/// As the command-line client says it: names that it leaves empty are those of catalog and build.
+fn nested(payload: &mut Object<'_>) -> Names {
+    Names {
+        test_uuid: payload.string("test_uuid", Text::filled(255)),
+        test_name: payload.optional_string("test_name", Text::any(255)).unwrap_or_default(),
+        binary_name: payload.optional_string("binary_name", Text::any(255)).unwrap_or_default(),
+    }
+}
+
+/// Beside a payload, the fields of the same names do not count.
+fn names(body: &mut Object<'_>, nested: Option<Names>) -> Names {
+    let mut field = |key| {
+        if nested.is_some() {
+            body.optional_string(key, Text::any(255)).unwrap_or_default()
+        } else {
+            body.string(key, Text::filled(255))
+        }
+    };
+    let names = Names {
+        test_uuid: field("test_uuid"),
+        test_name: field("test_name"),
+        binary_name: field("binary_name"),
+    };
+    nested.unwrap_or(names)
+}
+
 fn read(body: &mut Object<'_>) -> (String, NewTest) {
     let target = created::target(body);
+    let nested = body.optional_object("payload", nested);
+    let names = names(body, nested);
     let test = NewTest {
         agent_ids: target.agent_ids,
-        test_uuid: body.string("test_uuid", Text::filled(255)),
-        test_name: body.string("test_name", Text::filled(255)),
-        binary_name: body.string("binary_name", Text::filled(255)),
+        test_uuid: names.test_uuid,
+        test_name: names.test_name,
+        binary_name: names.binary_name,
         execution_timeout: created::execution_timeout(body),
         arguments: body
             .optional_strings("arguments", Length { empty: None, most: 256 }, Text::any(4096))

@@ -1,0 +1,216 @@
+//! What waits for a second person, and the decision.
+
+use domain::{
+    approvals::{self as rules, Demands},
+    ids::OrgId,
+};
+use store::approvals::{self, demands};
+
+use crate::{
+    Component, audit,
+    bindings::exports::myrmidon::domain::{
+        approval_sweeps,
+        approvals::{
+            Approval, ApprovalFilter, ApprovalKind, ApprovalPage, ApprovalStatus, DecideError,
+            Demands as Wire, Guest, SetOutcome,
+        },
+        types::{Actor, Fault},
+    },
+    call::{self, Call},
+};
+
+impl Guest for Component {
+    async fn list_approvals(by: Actor, filter: ApprovalFilter) -> Result<ApprovalPage, Fault> {
+        let call = Call::begin().await?;
+        let org = OrgId(by.org_id);
+        let status = filter.status.map(Into::into);
+        let after = filter.after.map(|it| (it.requested_at.unix_ms, it.id));
+        let total = approvals::count(call.db, &org, status).await?;
+        let (limit, offset) = (filter.limit, filter.offset);
+        let page = match limit {
+            0 => Vec::new(),
+            _ => approvals::list(call.db, &org, status, after.as_ref(), limit, offset).await?,
+        };
+        Ok(ApprovalPage { approvals: page.into_iter().map(Into::into).collect(), total })
+    }
+
+    async fn find_approval(by: Actor, id: String) -> Result<Option<Approval>, Fault> {
+        let call = Call::begin().await?;
+        let org = OrgId(by.org_id);
+        let Some(found) = approvals::find(call.db, &org, &id).await? else { return Ok(None) };
+        Ok(Some(with_tasks(&call, &org, found).await?))
+    }
+
+    async fn approve(by: Actor, id: String) -> Result<Approval, DecideError> {
+        let call = Call::begin().await?;
+        if !rules::is_person(&by.user_id) {
+            return Err(DecideError::NotAPerson);
+        }
+        let entry = audit::entry(&call, &by, "approval.approve");
+        let org = OrgId(by.org_id);
+        let approved = approvals::record_approval(call.db, &org, &id, &entry).await?;
+        audit::seal(&call, &org).await;
+        match approved {
+            Some(approved) => Ok(with_tasks(&call, &org, approved).await?),
+            None => Err(undecided(&call, &org, &id, DecideError::OwnRequest).await?),
+        }
+    }
+
+    async fn deny(by: Actor, id: String, reason: Option<String>) -> Result<Approval, DecideError> {
+        let call = Call::begin().await?;
+        let entry = audit::entry(&call, &by, "approval.deny");
+        let org = OrgId(by.org_id);
+        let denied =
+            approvals::record_denial(call.db, &org, &id, reason.as_deref(), &entry).await?;
+        audit::seal(&call, &org).await;
+        match denied {
+            Some(denied) => Ok(denied.into()),
+            None => {
+                let since = DecideError::Fault(Fault::Unavailable);
+                Err(undecided(&call, &org, &id, since).await?)
+            }
+        }
+    }
+
+    async fn find_demands(by: Actor) -> Result<Wire, Fault> {
+        let call = Call::begin().await?;
+        Ok(demands::find(call.db, &OrgId(by.org_id)).await?.into())
+    }
+
+    async fn set_demands(by: Actor, wanted: Wire) -> Result<SetOutcome, Fault> {
+        let call = Call::begin().await?;
+        let (org, wanted) = (OrgId(by.org_id.clone()), Demands::from(wanted));
+        let entry = audit::entry(&call, &by, "settings.update");
+        let is_set = demands::record(call.db, &org, wanted, &entry).await?;
+        audit::seal(&call, &org).await;
+        if is_set {
+            return Ok(SetOutcome::Done);
+        }
+        let now = demands::to_json(demands::find(call.db, &org).await?);
+        let next = demands::to_json(wanted);
+        let request = approvals::NewRequest {
+            id: &call::sortable_id(call.now),
+            org: &org,
+            kind: rules::ApprovalKind::Settings,
+            summary: &format!(r#"{{"from":{now},"to":{next}}}"#),
+            work: &format!(r#"{{"value":{next}}}"#),
+            entry: &audit::entry(&call, &by, "approval.request"),
+        };
+        approvals::insert(call.db, request).await?;
+        audit::seal(&call, &org).await;
+        let asked = approvals::find(call.db, &org, request.id).await?;
+        asked.map(|it| SetOutcome::Awaiting(it.into())).ok_or(Fault::Unavailable)
+    }
+}
+
+impl approval_sweeps::Guest for Component {
+    async fn expire_approvals(limit: u32) -> Result<u32, Fault> {
+        let call = Call::begin().await?;
+        Ok(approvals::expire(call.db, call.now, limit).await?)
+    }
+}
+
+/// Why a decision was not recorded; `pending` is what it means when nothing was decided yet.
+async fn undecided(
+    call: &Call,
+    org: &OrgId,
+    id: &str,
+    pending: DecideError,
+) -> Result<DecideError, Fault> {
+    Ok(match approvals::find(call.db, org, id).await? {
+        None => DecideError::NotFound,
+        Some(it) if it.status != rules::ApprovalStatus::Pending => {
+            DecideError::AlreadyDecided(it.status.into())
+        }
+        Some(it) if it.expires_at <= call.now => {
+            DecideError::AlreadyDecided(ApprovalStatus::Expired)
+        }
+        Some(_) => pending,
+    })
+}
+
+async fn with_tasks(
+    call: &Call,
+    org: &OrgId,
+    approval: approvals::Approval,
+) -> Result<Approval, Fault> {
+    let task_ids = approvals::list_tasks(call.db, org, &approval.id).await?;
+    Ok(Approval { task_ids, ..approval.into() })
+}
+
+impl From<approvals::Approval> for Approval {
+    fn from(it: approvals::Approval) -> Self {
+        Self {
+            id: it.id,
+            kind: it.kind.into(),
+            status: it.status.into(),
+            summary: it.summary.into(),
+            requested_by: it.requested_by.0,
+            requested_at: it.requested_at.into(),
+            expires_at: it.expires_at.into(),
+            decided_by: it.decided_by.map(|it| it.0),
+            decided_at: it.decided_at.map(Into::into),
+            reason: it.reason,
+            task_ids: Vec::new(),
+        }
+    }
+}
+
+impl From<rules::ApprovalKind> for ApprovalKind {
+    fn from(it: rules::ApprovalKind) -> Self {
+        match it {
+            rules::ApprovalKind::Command => Self::Command,
+            rules::ApprovalKind::Uninstall => Self::Uninstall,
+            rules::ApprovalKind::MandatoryUpdate => Self::MandatoryUpdate,
+            rules::ApprovalKind::Settings => Self::Settings,
+        }
+    }
+}
+
+impl From<rules::ApprovalStatus> for ApprovalStatus {
+    fn from(it: rules::ApprovalStatus) -> Self {
+        match it {
+            rules::ApprovalStatus::Pending => Self::PendingApproval,
+            rules::ApprovalStatus::Approved => Self::Approved,
+            rules::ApprovalStatus::Denied => Self::Denied,
+            rules::ApprovalStatus::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<ApprovalStatus> for rules::ApprovalStatus {
+    fn from(it: ApprovalStatus) -> Self {
+        match it {
+            ApprovalStatus::PendingApproval => Self::Pending,
+            ApprovalStatus::Approved => Self::Approved,
+            ApprovalStatus::Denied => Self::Denied,
+            ApprovalStatus::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<Demands> for Wire {
+    fn from(it: Demands) -> Self {
+        let Demands { commands, uninstalls, mandatory_updates } = it;
+        Self { commands, uninstalls, mandatory_updates }
+    }
+}
+
+impl From<Wire> for Demands {
+    fn from(it: Wire) -> Self {
+        let Wire { commands, uninstalls, mandatory_updates } = it;
+        Self { commands, uninstalls, mandatory_updates }
+    }
+}
+
+impl From<store::Error> for DecideError {
+    fn from(error: store::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<Fault> for DecideError {
+    fn from(it: Fault) -> Self {
+        Self::Fault(it)
+    }
+}
