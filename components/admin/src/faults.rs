@@ -9,6 +9,7 @@ use crate::bindings::myrmidon::domain::{
     approvals::DecideError,
     builds, identity, releases,
     tasks::{AnnotateError, CancelError, CreateError},
+    users,
 };
 use web::contract::choices::Choice as _;
 
@@ -20,9 +21,44 @@ pub(crate) fn denied(cause: identity::Denied) -> Problem {
         identity::Denied::RateLimited(budget) => {
             Problem::RateLimited(budget, "Too many requests, please try again later")
         }
+        identity::Denied::TooManyKeys(budget) => {
+            Problem::RateLimited(budget, "Too many API key authentication attempts")
+        }
         identity::Denied::Fault(fault) => fault.into(),
     }
 }
+
+pub(crate) fn user_creation(error: users::CreateError) -> Problem {
+    match error {
+        users::CreateError::Invalid(flaws) => Problem::Flawed(flaws),
+        users::CreateError::Taken => Problem::conflict(ADDRESS_TAKEN),
+        users::CreateError::Fault(fault) => fault.into(),
+    }
+}
+
+/// `own` says what nobody may do to themselves.
+pub(crate) fn user_change(error: users::ChangeError, own: &'static str) -> Problem {
+    match error {
+        users::ChangeError::NotFound => Problem::not_found("User not found"),
+        users::ChangeError::LastAdministrator => {
+            Problem::conflict("The last administrator of an organization must stay")
+        }
+        users::ChangeError::OwnAccount => Problem::bad_request(own),
+        users::ChangeError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn invitation(error: users::InviteError) -> Problem {
+    match error {
+        users::InviteError::InvalidEmail => {
+            Problem::invalid("email", "A valid email address is required")
+        }
+        users::InviteError::Taken => Problem::conflict(ADDRESS_TAKEN),
+        users::InviteError::Fault(fault) => fault.into(),
+    }
+}
+
+const ADDRESS_TAKEN: &str = "A user with this email address already exists";
 
 pub(crate) fn rotation(error: RotateError) -> Problem {
     match error {

@@ -39,7 +39,9 @@ fn routes() -> Routes {
     let routes = routes::approvals::add(routes);
     let routes = routes::demands::add(routes);
     let routes = routes::versions::add(routes);
-    routes::builds::add(routes)
+    let routes = routes::builds::add(routes);
+    let routes = routes::users::add(routes);
+    routes::api_keys::add(routes)
 }
 
 #[http_service]
@@ -53,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_route_demands_a_person() {
-        let ours = ["/api/agent/admin/", "/api/tests/"];
+        let ours = ["/api/agent/admin/", "/api/tests/", "/api/users", "/api/api-keys"];
         assert!(
             routes()
                 .table()

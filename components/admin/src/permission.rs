@@ -40,4 +40,5 @@ permissions! {
     ReadBuilds => TestsBuildsRead,
     CreateBuilds => TestsBuildsCreate,
     DeleteBuilds => TestsBuildsDelete,
+    ManageUsers => SettingsUsersManage,
 }

@@ -1,6 +1,7 @@
 //! What people may ask for: a folder per resource, a file per route.
 
 pub(crate) mod agents;
+pub(crate) mod api_keys;
 pub(crate) mod approvals;
 pub(crate) mod builds;
 pub(crate) mod demands;
@@ -8,4 +9,5 @@ pub(crate) mod ingestion;
 pub(crate) mod schedules;
 pub(crate) mod tasks;
 pub(crate) mod tokens;
+pub(crate) mod users;
 pub(crate) mod versions;

@@ -1,104 +1,118 @@
-//! Who a person is.
+//! Who a person is, and whether what they prove it with is still good.
+//!
+//! A session or a key costs one statement, which looks, counts and notes the use at once.
 
-use std::sync::OnceLock;
+mod issued;
 
 use domain::{
+    api_keys::{self, STRANGERS},
     permissions::{Role, TABLE},
     rate_limit::{Counted, PERSON},
+    secrets::Digest,
+    sessions::Kind,
 };
-use oidc::{Keys, Person, PublicKey, Settings};
-use store::rate_limits;
+use store::{rate_limits, sessions};
 
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
-        identity::{Caller, Denied, Guest, Permission},
+        identity::{Caller, Denied, Guest, Permission, Proof},
         types::Fault,
     },
     call::Call,
-    configuration::optional,
-    fault,
-    issuer::Issuer,
-    values::KeyValues,
+    fault, session_tokens,
 };
 
 impl Guest for Component {
     async fn authenticate(token: Option<String>, address: String) -> Result<Caller, Denied> {
         let call = Call::begin().await?;
-        let Some(person) = believe(token.as_deref(), &call).await? else {
-            let Counted { budget, allowed } = count(&call, "ip", &address).await?;
-            let denied = if allowed { Denied::Unauthenticated } else { Denied::RateLimited };
-            return Err(denied(budget.into()));
-        };
-        let Counted { budget, allowed } = count(&call, "user", &person.user).await?;
-        if !allowed {
-            return Err(Denied::RateLimited(budget.into()));
+        match token.as_deref() {
+            Some(key) if key.starts_with(api_keys::PREFIX) => by_key(&call, key, &address).await,
+            Some(own) if oidc::is_own(own) => by_session(&call, own, &address).await,
+            other => by_issuer(&call, other, &address).await,
         }
-        let role = Role::of_claim(person.role.as_deref());
-        Ok(Caller {
-            user_id: person.user,
-            org_id: person.org,
-            permissions: role.permissions().map(|(row, _)| CONTRACT[row]).collect(),
-            budget: budget.into(),
-        })
     }
 }
 
-async fn count(call: &Call, kind: &str, who: &str) -> Result<Counted, Fault> {
-    Ok(rate_limits::count(call.db, &format!("{kind}:{who}"), PERSON, call.now).await?)
-}
-
-/// None for whoever brings no token, or one that is not believed. Keys of agents and machines are
-/// not even looked at (D-01).
-async fn believe(token: Option<&str>, call: &Call) -> Result<Option<Person>, Fault> {
-    let is_key = |it: &&str| it.starts_with("ak_") || it.starts_with("pa_");
-    let is_compact = |it: &&str| it.bytes().filter(|byte| *byte == b'.').count() == 2;
-    let Some(token) = token.filter(|it| !is_key(it) && is_compact(it)) else { return Ok(None) };
-    let issuer = Issuer(KeyValues::open().await?);
-    match oidc::verify(settings().await?, &issuer, token, call.now).await {
-        Ok(person) => Ok(Some(person)),
-        Err(oidc::Denied::Rejected(reason)) => {
-            fault::note(&reason);
-            Ok(None)
-        }
-        Err(oidc::Denied::Unavailable(error)) => Err(fault::unavailable(&error)),
-    }
-}
-
-/// Read once per instance, unless something is wrong with them.
-async fn settings() -> Result<&'static Settings, Fault> {
-    static READ: OnceLock<Settings> = OnceLock::new();
-    if let Some(settings) = READ.get() {
-        return Ok(settings);
-    }
-    let settings = Settings {
-        keys: keys().await?,
-        issuer: optional("auth_issuer").await?,
-        audiences: list("auth_audience").await?,
-        authorized_parties: list("auth_authorized_parties").await?,
+async fn by_issuer(call: &Call, token: Option<&str>, address: &str) -> Result<Caller, Denied> {
+    let Some(person) = issued::believe(token, call).await? else {
+        return Err(stranger(call, address).await?);
     };
-    Ok(READ.get_or_init(|| settings))
+    let key = ["user:", &person.user].concat();
+    let counted = rate_limits::count(call.db, &key, PERSON, call.now).await?;
+    let claimed = person.role.as_deref().and_then(|it| it.parse::<Role>().ok());
+    let role = claimed.unwrap_or(Role::Explorer);
+    within(counted)?;
+    Ok(Caller {
+        user_id: person.user,
+        proof: Proof::Issuer,
+        role: claimed.map(Into::into),
+        session_id: None,
+        org_id: person.org,
+        permissions: role.permissions().map(|(row, _)| CONTRACT[row]).collect(),
+        budget: counted.budget.into(),
+    })
 }
 
-const PEM: &str = "auth_public_key_pem";
-const URL: &str = "auth_jwks_url";
-
-async fn keys() -> Result<Keys, Fault> {
-    if let Some(pem) = optional(PEM).await? {
-        let key = PublicKey::from_pem(&pem).map_err(|_| fault::misconfigured(PEM))?;
-        return Ok(Keys::Fixed(key));
-    }
-    match optional(URL).await? {
-        Some(url) => Ok(Keys::Remote(url)),
-        None => Err(fault::misconfigured(URL)),
-    }
+async fn by_session(call: &Call, token: &str, address: &str) -> Result<Caller, Denied> {
+    let session = match session_tokens::key().await?.verify(token, call.now) {
+        Ok(session) => session,
+        Err(reason) => {
+            fault::note(&reason);
+            return Err(stranger(call, address).await?);
+        }
+    };
+    let admitted = sessions::admit(call.db, &session.id, session.kind, PERSON, call.now).await?;
+    let Some((principal, counted)) = admitted else {
+        return Err(stranger(call, address).await?);
+    };
+    within(counted)?;
+    let role = principal.role.unwrap_or(Role::Explorer);
+    Ok(Caller {
+        user_id: principal.user.0,
+        proof: match session.kind {
+            Kind::Local => Proof::Account,
+            Kind::Cli => Proof::Device,
+        },
+        role: principal.role.map(Into::into),
+        session_id: Some(session.id.0),
+        org_id: Some(principal.org.0),
+        permissions: role.permissions().map(|(row, _)| CONTRACT[row]).collect(),
+        budget: counted.budget.into(),
+    })
 }
 
-/// Separated by commas.
-async fn list(name: &'static str) -> Result<Vec<String>, Fault> {
-    let text = optional(name).await?.unwrap_or_default();
-    let entries = text.split(',').map(str::trim).filter(|it| !it.is_empty());
-    Ok(entries.map(str::to_owned).collect())
+/// Good keys are counted by themselves, so that many behind one address do not share a budget.
+async fn by_key(call: &Call, key: &str, address: &str) -> Result<Caller, Denied> {
+    let admitted = store::api_keys::admit(call.db, &Digest::of(key), PERSON, call.now).await?;
+    let Some((bearer, counted)) = admitted else {
+        let limiter = ["key:", address].concat();
+        let Counted { budget, allowed } =
+            rate_limits::count(call.db, &limiter, STRANGERS, call.now).await?;
+        let denied = if allowed { Denied::Unauthenticated } else { Denied::TooManyKeys };
+        return Err(denied(budget.into()));
+    };
+    within(counted)?;
+    Ok(Caller {
+        user_id: ["apikey:", bearer.id.as_str()].concat(),
+        proof: Proof::ApiKey,
+        role: None,
+        session_id: None,
+        org_id: Some(bearer.org.0),
+        permissions: bearer.grant.permissions().into_iter().map(|row| CONTRACT[row]).collect(),
+        budget: counted.budget.into(),
+    })
+}
+
+async fn stranger(call: &Call, address: &str) -> Result<Denied, Fault> {
+    let key = ["ip:", address].concat();
+    let Counted { budget, allowed } = rate_limits::count(call.db, &key, PERSON, call.now).await?;
+    let denied = if allowed { Denied::Unauthenticated } else { Denied::RateLimited };
+    Ok(denied(budget.into()))
+}
+
+fn within(counted: Counted) -> Result<(), Denied> {
+    if counted.allowed { Ok(()) } else { Err(Denied::RateLimited(counted.budget.into())) }
 }
 
 impl From<Fault> for Denied {

@@ -5,6 +5,7 @@
 
 mod agent_sweeps;
 mod agents;
+mod api_keys;
 mod approvals;
 mod audit;
 mod build_downloads;
@@ -13,6 +14,7 @@ mod call;
 mod configuration;
 mod database;
 mod device;
+mod device_logins;
 mod distribution;
 mod enrollment;
 mod enrollment_tokens;
@@ -27,12 +29,15 @@ mod results;
 mod schedule_ticks;
 mod schedules;
 mod sealing;
+mod session_tokens;
+mod sessions;
 mod task;
 mod task_queue;
 mod task_sweeps;
 mod tasks;
 mod transfers;
 mod types;
+mod users;
 mod values;
 
 #[expect(unsafe_code, clippy::pedantic, reason = "generated")]

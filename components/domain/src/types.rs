@@ -1,8 +1,11 @@
 //! Between the shared types of the contract and the domain's own.
 
-use domain::{platform, rate_limit, time};
+use domain::{accounts, api_keys, passwords::Weakness, permissions, platform, rate_limit, time};
 
-use crate::bindings::exports::myrmidon::domain::types::{Arch, Budget, Json, Os, Timestamp};
+use crate::bindings::exports::myrmidon::domain::types::{
+    Account, AccountField, AccountFlaw, Arch, Budget, FieldFlaw, Json, KeyScope, Os, Role,
+    Timestamp,
+};
 
 impl From<time::Timestamp> for Timestamp {
     fn from(it: time::Timestamp) -> Self {
@@ -67,6 +70,84 @@ impl From<rate_limit::Budget> for Budget {
             window_seconds: it.limit.window_seconds,
             remaining: it.remaining,
             reset_seconds: it.reset_seconds,
+        }
+    }
+}
+
+impl From<permissions::Role> for Role {
+    fn from(it: permissions::Role) -> Self {
+        match it {
+            permissions::Role::Admin => Self::Admin,
+            permissions::Role::Operator => Self::Operator,
+            permissions::Role::Analyst => Self::Analyst,
+            permissions::Role::Explorer => Self::Explorer,
+        }
+    }
+}
+
+impl From<Role> for permissions::Role {
+    fn from(it: Role) -> Self {
+        match it {
+            Role::Admin => Self::Admin,
+            Role::Operator => Self::Operator,
+            Role::Analyst => Self::Analyst,
+            Role::Explorer => Self::Explorer,
+        }
+    }
+}
+
+impl From<api_keys::Grant> for KeyScope {
+    fn from(it: api_keys::Grant) -> Self {
+        match it {
+            api_keys::Grant::Read => Self::Read,
+            api_keys::Grant::ReadWrite => Self::ReadWrite,
+            api_keys::Grant::Analyst => Self::Analyst,
+            api_keys::Grant::Explorer => Self::Explorer,
+        }
+    }
+}
+
+impl From<KeyScope> for api_keys::Grant {
+    fn from(it: KeyScope) -> Self {
+        match it {
+            KeyScope::Read => Self::Read,
+            KeyScope::ReadWrite => Self::ReadWrite,
+            KeyScope::Analyst => Self::Analyst,
+            KeyScope::Explorer => Self::Explorer,
+        }
+    }
+}
+
+impl From<(accounts::Field, accounts::Flaw)> for FieldFlaw {
+    fn from((field, flaw): (accounts::Field, accounts::Flaw)) -> Self {
+        let field = match field {
+            accounts::Field::Email => AccountField::Email,
+            accounts::Field::Name => AccountField::Name,
+            accounts::Field::Password => AccountField::Password,
+        };
+        let flaw = match flaw {
+            accounts::Flaw::Missing => AccountFlaw::Missing,
+            accounts::Flaw::InvalidEmail => AccountFlaw::InvalidEmail,
+            accounts::Flaw::Empty => AccountFlaw::Empty,
+            accounts::Flaw::TooLong => AccountFlaw::TooLong,
+            accounts::Flaw::Weak(Weakness::TooShort) => AccountFlaw::WeakShort,
+            accounts::Flaw::Weak(Weakness::TooLong) => AccountFlaw::WeakLong,
+            accounts::Flaw::Weak(Weakness::Common) => AccountFlaw::WeakCommon,
+        };
+        Self { field, flaw }
+    }
+}
+
+impl From<store::users::User> for Account {
+    fn from(it: store::users::User) -> Self {
+        Self {
+            id: it.id.0,
+            email: it.email,
+            name: it.name,
+            role: it.role.map(Into::into),
+            active: it.is_active,
+            last_active_at: it.last_active_at.map(Into::into),
+            created_at: it.created_at.into(),
         }
     }
 }

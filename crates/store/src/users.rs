@@ -44,6 +44,7 @@ pub struct Account {
     pub role: Option<Role>,
     pub verifier: Verifier,
     pub is_active: bool,
+    pub created_at: Timestamp,
 }
 
 /// What somebody else may change.
@@ -117,7 +118,7 @@ pub async fn insert_invited(
 pub async fn find_by_email(db: &impl Db, email: &Email) -> Result<Option<Account>, Error> {
     let rows = db
         .query(
-            "SELECT id, org_id, name, email, role, password_hash, status FROM users WHERE email = ?1",
+            "SELECT id, org_id, name, email, role, password_hash, status, created_at FROM users WHERE email = ?1",
             &[email.as_str().into()],
         )
         .await?;
@@ -127,7 +128,7 @@ pub async fn find_by_email(db: &impl Db, email: &Email) -> Result<Option<Account
 pub async fn find_account(db: &impl Db, id: &UserId) -> Result<Option<Account>, Error> {
     let rows = db
         .query(
-            "SELECT id, org_id, name, email, role, password_hash, status FROM users WHERE id = ?1",
+            "SELECT id, org_id, name, email, role, password_hash, status, created_at FROM users WHERE id = ?1",
             &[id.into()],
         )
         .await?;
@@ -256,6 +257,7 @@ fn decode_account(mut row: Row) -> Result<Account, Error> {
         role: row.optional_parsed(4)?,
         verifier: row.text(5)?.into(),
         is_active: row.text(6)? == "active",
+        created_at: row.timestamp(7)?,
     })
 }
 

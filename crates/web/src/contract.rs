@@ -20,6 +20,7 @@ mod bindings {
 
 pub use bindings::myrmidon;
 pub use bindings::myrmidon::domain::types::{
-    Actor, AgentStatus, Arch, Artifact, Budget, Device, Fault, Json, Os, Release, RuntimeStatus,
-    Task, TaskStatus, TaskType, Timestamp, TurnedAway,
+    Account, AccountField, AccountFlaw, Actor, AgentStatus, Arch, Artifact, Budget, Device, Fault,
+    FieldFlaw, Json, KeyScope, Os, Release, Role, RuntimeStatus, Task, TaskStatus, TaskType,
+    Timestamp, TurnedAway,
 };

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     Response,
-    contract::{Budget, Fault},
+    contract::{AccountField, AccountFlaw, Budget, Fault, FieldFlaw},
 };
 
 /// One thing that is wrong with what was sent.
@@ -25,6 +25,8 @@ pub enum Problem {
     /// Anything that has a status and a text of its own.
     Refused(StatusCode, Cow<'static, str>),
     Invalid(Vec<Issue>),
+    /// What somebody chose for an account, in the shape that platform.md gives it.
+    Flawed(Vec<FieldFlaw>),
     /// Nothing is at this path. With the method and the target as they were received.
     NoRoute {
         method: String,
@@ -89,6 +91,7 @@ impl Problem {
             Self::Counted(_, problem) => problem.cause(),
             Self::Refused(..)
             | Self::Invalid(_)
+            | Self::Flawed(_)
             | Self::NoRoute { .. }
             | Self::NoMethod { .. }
             | Self::RateLimited(..) => None,
@@ -99,6 +102,7 @@ impl Problem {
         match self {
             Self::Refused(status, error) => failure(status, &error),
             Self::Invalid(issues) => validation(&issues),
+            Self::Flawed(flaws) => flawed(&flaws),
             Self::NoRoute { method, target } => {
                 let message = format!("Cannot {method} {target}");
                 answer(
@@ -166,6 +170,49 @@ fn validation(issues: &[Issue]) -> Response {
     });
     let error = format!("Validation failed: {}", shown.collect::<Vec<_>>().join("; "));
     answer(StatusCode::BAD_REQUEST, &Invalid { success: false, error, details: issues })
+}
+
+#[derive(Serialize)]
+struct Flawed<'a> {
+    success: bool,
+    error: &'a str,
+    errors: Vec<Flaw>,
+}
+
+#[derive(Serialize)]
+struct Flaw {
+    path: [&'static str; 1],
+    code: &'static str,
+    message: &'static str,
+}
+
+fn flawed(flaws: &[FieldFlaw]) -> Response {
+    let errors = flaws.iter().map(|it| {
+        let (code, message) = told(it.flaw);
+        Flaw { path: [field(it.field)], code, message }
+    });
+    let error = "Validation failed";
+    answer(StatusCode::BAD_REQUEST, &Flawed { success: false, error, errors: errors.collect() })
+}
+
+fn field(field: AccountField) -> &'static str {
+    match field {
+        AccountField::Email => "email",
+        AccountField::Name => "name",
+        AccountField::Password => "password",
+    }
+}
+
+fn told(flaw: AccountFlaw) -> (&'static str, &'static str) {
+    match flaw {
+        AccountFlaw::Missing => ("invalid_type", "A text is required"),
+        AccountFlaw::InvalidEmail => ("invalid_email", "A valid email address is required"),
+        AccountFlaw::Empty => ("too_small", "At least 1 character is required"),
+        AccountFlaw::TooLong => ("too_big", "At most 200 characters are allowed"),
+        AccountFlaw::WeakShort => ("too_small", "At least 8 characters are required"),
+        AccountFlaw::WeakLong => ("too_big", "At most 128 characters are allowed"),
+        AccountFlaw::WeakCommon => ("too_common", "This password is among the most common ones"),
+    }
 }
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response {

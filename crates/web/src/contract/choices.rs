@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{AgentStatus, Arch, Os, RuntimeStatus, TaskStatus, TaskType};
+use super::{AgentStatus, Arch, KeyScope, Os, Role, RuntimeStatus, TaskStatus, TaskType};
 
 /// An enumeration that clients know by its words.
 pub trait Choice: Copy + PartialEq + 'static {
@@ -83,6 +83,18 @@ choice!(TaskStatus {
     "completed" => Completed,
     "failed" => Failed,
     "expired" => Expired,
+});
+choice!(Role {
+    "admin" => Admin,
+    "operator" => Operator,
+    "analyst" => Analyst,
+    "explorer" => Explorer,
+});
+choice!(KeyScope {
+    "read" => Read,
+    "read-write" => ReadWrite,
+    "analyst" => Analyst,
+    "explorer" => Explorer,
 });
 
 #[cfg(test)]

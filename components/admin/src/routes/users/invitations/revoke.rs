@@ -1,0 +1,13 @@
+//! `POST /api/users/invitations/{id}/revoke`.
+
+use web::{Answer, Problem, Request, Response};
+
+use crate::{bindings::myrmidon::domain::users, caller::Caller, permission::ManageUsers};
+
+pub(crate) async fn revoke(caller: Caller<ManageUsers>, request: Request) -> Answer {
+    if users::revoke_invitation(caller.actor(), request.parameter("id").to_owned()).await? {
+        Ok(Response::success())
+    } else {
+        Err(Problem::not_found("Invitation not found"))
+    }
+}

@@ -1,0 +1,12 @@
+//! `DELETE /api/users/{id}`.
+
+use web::{Answer, Request, Response};
+
+use crate::{bindings::myrmidon::domain::users, caller::Caller, faults, permission::ManageUsers};
+
+pub(crate) async fn remove(caller: Caller<ManageUsers>, request: Request) -> Answer {
+    users::remove(caller.actor(), request.parameter("id").to_owned())
+        .await
+        .map_err(|it| faults::user_change(it, "You cannot delete your own account"))?;
+    Ok(Response::success())
+}
