@@ -12,6 +12,7 @@ pub(crate) const COMPONENTS: &[&str] = &[
     "public",
     "agent",
     "admin",
+    "auth",
     "cron-maintenance",
     "cron-ingestion",
     "cron-schedules",

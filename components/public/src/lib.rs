@@ -26,7 +26,16 @@ mod bindings {
 }
 
 /// Where the other tiers live. The host routes by exact spelling, so other spellings come here.
-const ELSEWHERE: &[&str] = &["/api/agent/admin", "/api/agent", "/api/tests", "/api/cron"];
+const ELSEWHERE: &[&str] = &[
+    "/api/agent/admin",
+    "/api/agent",
+    "/api/tests",
+    "/api/cron",
+    "/api/users",
+    "/api/api-keys",
+    "/api/auth",
+    "/api/cli/auth",
+];
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
 

@@ -1,0 +1,58 @@
+//! Who calls: a person who signed in, by themselves. Neither a key nor a device does for one: what
+//! they could approve would outlive their own revocation (console.md §5.1).
+
+use web::{
+    Problem, Request, bearer,
+    contract::{Actor, Budget, Role},
+};
+
+use crate::{
+    bindings::myrmidon::domain::identity::{self, Proof},
+    faults,
+};
+
+/// Proof of having signed in, here or at the identity provider, for an organisation.
+pub(crate) struct SignedIn {
+    pub(crate) actor: Actor,
+    pub(crate) role: Option<Role>,
+    /// Of a session here; none of the identity provider.
+    pub(crate) session_id: Option<String>,
+    budget: Budget,
+}
+
+impl web::Caller for SignedIn {
+    async fn prove(request: &Request) -> Result<Self, Problem> {
+        let token = bearer::token(&request.headers).map(str::to_owned);
+        let person = identity::authenticate(token, request.client_address())
+            .await
+            .map_err(faults::denied)?;
+        let budget = person.budget;
+        admit(person, request).map_err(|it| it.counted(budget))
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        Some(self.budget)
+    }
+}
+
+fn admit(person: identity::Caller, request: &Request) -> Result<SignedIn, Problem> {
+    match person.proof {
+        Proof::Issuer | Proof::Account => {}
+        Proof::Device | Proof::ApiKey => {
+            return Err(Problem::forbidden("Only a person who signed in may do this"));
+        }
+    }
+    let org_id = person.org_id.ok_or_else(|| {
+        Problem::forbidden("Organization isolation required. Configure Clerk Organizations.")
+    })?;
+    if request.query()?.one("org_id")?.is_some_and(|it| it != org_id) {
+        return Err(Problem::forbidden("Access denied to this organization"));
+    }
+    let actor = Actor {
+        user_id: person.user_id,
+        org_id,
+        address: request.client_address(),
+        request_id: request.id.clone(),
+    };
+    Ok(SignedIn { actor, role: person.role, session_id: person.session_id, budget: person.budget })
+}

@@ -1,0 +1,70 @@
+//! Signing in and out: people with a password, and devices that a person approves.
+//!
+//! Most callers here are nobody yet; the domain counts them by their address.
+
+mod caller;
+mod faults;
+mod routes;
+
+use std::sync::LazyLock;
+
+use spin_sdk::{
+    http::Request as Received,
+    http_service,
+    wasip3::http::types::{ErrorCode, Response as Sent},
+};
+use web::{Routes, edge};
+
+#[expect(clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "auth",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+        with: { "myrmidon:domain/types@0.1.0": web::contract::myrmidon::domain::types },
+    });
+}
+
+static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
+
+fn routes() -> Routes {
+    Routes::default()
+        .post("/api/auth/login", routes::login::sign_in)
+        .post("/api/auth/refresh", routes::refresh::refresh)
+        .post("/api/auth/logout", routes::logout::sign_out)
+        .post("/api/auth/password", routes::password::change)
+        .post("/api/auth/accept-invitation", routes::accept_invitation::accept)
+        .post("/api/cli/auth/device-code", routes::device::start::start)
+        .post("/api/cli/auth/verify", routes::device::approve::approve)
+        .post("/api/cli/auth/poll", routes::device::poll::poll)
+        .post("/api/cli/auth/refresh", routes::device::refresh::refresh)
+        .post("/api/cli/auth/logout", routes::device::logout::sign_out)
+}
+
+#[http_service]
+async fn handle(received: Received) -> Result<Sent, ErrorCode> {
+    edge::serve(&ROUTES, received).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Routes that demand nobody. This list may only shrink.
+    const OPEN: &[&str] = &[
+        "/api/auth/login",
+        "/api/auth/refresh",
+        "/api/auth/logout",
+        "/api/auth/accept-invitation",
+        "/api/cli/auth/device-code",
+        "/api/cli/auth/poll",
+        "/api/cli/auth/refresh",
+        "/api/cli/auth/logout",
+    ];
+
+    #[test]
+    fn strangers_are_served_nothing_else() {
+        assert!(routes().table().all(|it| it.closed || OPEN.contains(&it.pattern)));
+    }
+}

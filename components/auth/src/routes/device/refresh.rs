@@ -1,0 +1,26 @@
+//! `POST /api/cli/auth/refresh`: a refresh token works until it expires, since the public client
+//! keeps the first one (console.md §6.1).
+
+use serde::Serialize;
+use web::{Answer, Request, Response, StatusCode, contract::Timestamp};
+
+use crate::{bindings::myrmidon::domain::device_logins, faults, routes::refresh_token};
+
+#[derive(Serialize)]
+struct Refreshed {
+    access_token: String,
+    refresh_token: String,
+    expires_at: Timestamp,
+}
+
+pub(crate) async fn refresh(mut request: Request) -> Answer {
+    let address = request.client_address();
+    let token = refresh_token(&mut request).await?;
+    let it = device_logins::refresh(token, address).await.map_err(faults::refresh)?;
+    let refreshed = Refreshed {
+        access_token: it.access_token,
+        refresh_token: it.refresh_token,
+        expires_at: it.expires_at,
+    };
+    Response::data(StatusCode::OK, &refreshed)
+}

@@ -1,0 +1,27 @@
+//! `POST /api/auth/refresh`: each refresh token works once; a second time ends its session.
+
+use serde::Serialize;
+use web::{Answer, Request, Response, StatusCode, contract::Timestamp};
+
+use crate::{bindings::myrmidon::domain::sessions, faults};
+
+#[derive(Serialize)]
+struct Refreshed {
+    access_token: String,
+    refresh_token: String,
+    expires_at: Timestamp,
+    token_type: &'static str,
+}
+
+pub(crate) async fn refresh(mut request: Request) -> Answer {
+    let address = request.client_address();
+    let token = super::refresh_token(&mut request).await?;
+    let it = sessions::refresh(token, address).await.map_err(faults::refresh)?;
+    let refreshed = Refreshed {
+        access_token: it.access_token,
+        refresh_token: it.refresh_token,
+        expires_at: it.expires_at,
+        token_type: "Bearer",
+    };
+    Response::data(StatusCode::OK, &refreshed)
+}
