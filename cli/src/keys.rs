@@ -98,12 +98,17 @@ fn random_key() -> Result<SigningKey> {
 
 /// 256 bits as 64 hexadecimal digits.
 fn random_text() -> Result<String> {
-    Ok(hex::encode(random()?))
+    Ok(hex::encode(random::<32>()?))
+}
+
+/// A new id that tells nothing (UUID v4).
+pub(crate) fn random_id() -> Result<String> {
+    Ok(uuid::Builder::from_random_bytes(random()?).into_uuid().to_string())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge of this program, where randomness is read")]
-fn random() -> Result<[u8; 32]> {
-    let mut bytes = [0; 32];
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the system has no randomness: {error}"))?;
     Ok(bytes)

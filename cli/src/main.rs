@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 called wrongly.
 
+mod admin;
 mod check;
 mod configuration;
 mod env_file;
@@ -33,6 +34,7 @@ Examples:
   myrmidon migrate && spin up                   prepare the database, then let Spin serve it
   myrmidon migrate --check                      exit 1 while a migration is pending
   myrmidon token --org acme --role admin        a token for curl: -H \"Authorization: Bearer …\"
+  myrmidon admin create --org acme --email a@b.c  the first account of a person
   myrmidon keys generate >> .env                all secrets of a new installation";
 
 #[derive(Subcommand)]
@@ -47,6 +49,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::Command,
+    },
+    /// Accounts of administrators, where no identity provider has them
+    Admin {
+        #[command(subcommand)]
+        command: admin::Command,
     },
     /// Print a signed token of a person, for local use
     Token(token::Options),
@@ -76,6 +83,7 @@ fn main() -> ExitCode {
         Command::Migrate(options) => migrate::run(&options),
         Command::Check(installation) => check::run(&installation),
         Command::Keys { command } => keys::run(&command),
+        Command::Admin { command } => admin::run(&command),
         Command::Token(options) => token::run(&options),
     };
     match outcome {

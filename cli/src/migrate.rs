@@ -78,7 +78,7 @@ fn open(state_dir: &Path, flags: OpenFlags) -> Result<Connection> {
 }
 
 /// Spin's own name for the database labelled `default`.
-fn database(state_dir: &Path) -> std::path::PathBuf {
+pub(crate) fn database(state_dir: &Path) -> std::path::PathBuf {
     state_dir.join("sqlite_db.db")
 }
 
