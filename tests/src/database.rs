@@ -109,6 +109,7 @@ impl Database {
     pub fn end_windows(&self) {
         self.execute("DELETE FROM rate_limits", []);
         self.execute("UPDATE agents SET budget_used = 0, results_used = 0", []);
+        self.execute("UPDATE api_keys SET budget_used = 0", []);
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`program`] runs the real program. Both are reached through a [`server::Server`], so that a
 //! simulated [`agent`] lives with either. Nothing here knows how the application works inside.
 
+pub mod accounts;
 pub mod agent;
 pub mod application;
 pub mod database;

@@ -11,6 +11,8 @@ pub enum Caller {
     Device,
     /// A person with this permission, named as in fleet.md §2.4.
     Person(&'static str),
+    /// A person who signed in by themselves, whatever they may do otherwise.
+    SignedIn,
     Scheduler,
 }
 
@@ -32,7 +34,7 @@ impl Route {
 }
 
 pub fn routes() -> Vec<Route> {
-    use Caller::{Anybody, Device, Person, Scheduler};
+    use Caller::{Anybody, Device, Person, Scheduler, SignedIn};
     let table: &[(&str, &'static str, Caller)] = &[
         ("GET", "/api/health", Anybody),
         ("GET", "/api/health/ready", Anybody),
@@ -93,6 +95,28 @@ pub fn routes() -> Vec<Route> {
         ("POST", "/api/tests/builds/{uuid}/upload-binary", Person("tests:builds:create")),
         ("POST", "/api/agent/admin/ingestion/retry", Person("endpoints:tasks:create")),
         ("POST", "/api/agent/admin/ingestion/reset", Person("endpoints:tasks:create")),
+        ("GET", "/api/users", Person("settings:users:manage")),
+        ("POST", "/api/users", Person("settings:users:manage")),
+        ("POST", "/api/users/invite", Person("settings:users:manage")),
+        ("GET", "/api/users/invitations", Person("settings:users:manage")),
+        ("POST", "/api/users/invitations/{id}/revoke", Person("settings:users:manage")),
+        ("PUT", "/api/users/{id}/role", Person("settings:users:manage")),
+        ("DELETE", "/api/users/{id}/role", Person("settings:users:manage")),
+        ("PUT", "/api/users/{id}/status", Person("settings:users:manage")),
+        ("DELETE", "/api/users/{id}", Person("settings:users:manage")),
+        ("POST", "/api/api-keys", Person("settings:users:manage")),
+        ("GET", "/api/api-keys", Person("settings:users:manage")),
+        ("DELETE", "/api/api-keys/{id}", Person("settings:users:manage")),
+        ("POST", "/api/auth/login", Anybody),
+        ("POST", "/api/auth/refresh", Anybody),
+        ("POST", "/api/auth/logout", Anybody),
+        ("POST", "/api/auth/password", SignedIn),
+        ("POST", "/api/auth/accept-invitation", Anybody),
+        ("POST", "/api/cli/auth/device-code", Anybody),
+        ("POST", "/api/cli/auth/verify", SignedIn),
+        ("POST", "/api/cli/auth/poll", Anybody),
+        ("POST", "/api/cli/auth/refresh", Anybody),
+        ("POST", "/api/cli/auth/logout", Anybody),
         ("GET", "/api/cron/maintenance", Scheduler),
         ("GET", "/api/cron/ingestion", Scheduler),
         ("GET", "/api/cron/retry-ingestion", Scheduler),

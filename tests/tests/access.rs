@@ -42,11 +42,18 @@ fn sources(folder: &Path) -> String {
 
 #[test]
 fn the_surface_is_what_the_tiers_say_it_is() {
-    let mut stated: Vec<_> =
-        ["public", "agent", "admin", "cron-maintenance", "cron-ingestion", "cron-schedules"]
-            .iter()
-            .flat_map(|tier| stated(&sources(&root().join("components").join(tier).join("src"))))
-            .collect();
+    let mut stated: Vec<_> = [
+        "public",
+        "agent",
+        "admin",
+        "auth",
+        "cron-maintenance",
+        "cron-ingestion",
+        "cron-schedules",
+    ]
+    .iter()
+    .flat_map(|tier| stated(&sources(&root().join("components").join(tier).join("src"))))
+    .collect();
     let routes = surface::routes();
     let mut listed: Vec<_> =
         routes.iter().map(|it| (it.method.to_string(), it.pattern.to_owned())).collect();
@@ -137,11 +144,11 @@ async fn every_closed_route_turns_away_every_wrong_caller() {
             let expected = match route.caller {
                 Caller::Anybody => break,
                 Caller::Device => INVALID_AGENT,
-                Caller::Person(_) if name == "an administrator" => continue,
+                Caller::Person(_) | Caller::SignedIn if name == "an administrator" => continue,
                 Caller::Scheduler if name == "the cron secret" => continue,
                 // RFC 9110 §11.4 lets a scheme be followed by several spaces; agents are told apart byte by byte.
-                Caller::Person(_) if name == "two spaces" => continue,
-                Caller::Person(_) | Caller::Scheduler => UNAUTHORIZED,
+                Caller::Person(_) | Caller::SignedIn if name == "two spaces" => continue,
+                Caller::Person(_) | Caller::SignedIn | Caller::Scheduler => UNAUTHORIZED,
             };
             // One stranger must not spend the budget of the next one.
             app.database().end_windows();
@@ -163,8 +170,10 @@ async fn open_routes_do_not_look_at_credentials() {
     // D-01, D-03
     let app = App::start().await;
     for route in surface::routes().iter().filter(|it| it.caller == Caller::Anybody) {
+        app.database().end_windows();
         let plain = knock(&app, route, None).await;
         for (name, credential) in wrong("ak_") {
+            app.database().end_windows();
             let answer = knock(&app, route, credential.as_deref()).await;
             assert_eq!(answer.status, plain.status, "{route:?} as {name}");
         }
@@ -194,6 +203,85 @@ async fn each_role_may_do_what_the_table_says_and_nothing_else() {
                 // Before the body is looked at: it was `{}`.
                 assert_eq!(answer.status, 403, "{route:?} as {role:?}: {}", answer.text());
                 assert_eq!(answer.error(), "Insufficient permissions", "{route:?} as {role:?}");
+            }
+        }
+    }
+}
+
+/// What a key of each scope may do: console.md §5.1.
+fn key_holds(scope: &str, permission: &str) -> bool {
+    match scope {
+        "read" => permission.ends_with(":read"),
+        "read-write" => surface::holds(Some("operator"), permission),
+        role => surface::holds(Some(role), permission),
+    }
+}
+
+#[tokio::test]
+async fn each_api_key_may_do_what_its_scope_says_until_it_is_revoked() {
+    let app = App::start().await;
+    let admin = app.admin("org-1");
+    for scope in ["read", "read-write", "analyst", "explorer"] {
+        let key = admin.post("/api/api-keys", &json!({"name": "ci", "scope": scope})).await;
+        let key = key.expect(201).data();
+        let bearer = format!("Bearer {}", key["key"].as_str().expect("text"));
+        for route in surface::routes() {
+            let permitted = match route.caller {
+                Caller::Person(permission) => key_holds(scope, permission),
+                Caller::SignedIn => false,
+                Caller::Anybody | Caller::Device | Caller::Scheduler => continue,
+            };
+            app.database().end_windows();
+            let answer = knock(&app, &route, Some(bearer.as_bytes())).await;
+            let refused = matches!(answer.status.as_u16(), 401 | 403);
+            assert_eq!(refused, !permitted, "{route:?} as {scope}: {}", answer.text());
+        }
+        let id = key["id"].as_str().expect("text");
+        admin.delete(&format!("/api/api-keys/{id}")).await.expect(200);
+        for route in surface::routes() {
+            if matches!(route.caller, Caller::Person(_) | Caller::SignedIn) {
+                app.database().end_windows();
+                let answer = knock(&app, &route, Some(bearer.as_bytes())).await;
+                assert_eq!(
+                    (answer.status.as_u16(), answer.text().as_str()),
+                    (401, UNAUTHORIZED),
+                    "{route:?} as {scope}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_session_may_do_what_its_role_says_until_it_ends() {
+    let app = App::start().await;
+    for (role, is_device) in [("operator", false), ("operator", true), ("admin", true)] {
+        app.database().end_windows();
+        let email = format!("{role}-{is_device}@example.org");
+        let person = tests::accounts::SignedIn::start(&app, "org-1", &email, role).await;
+        let session = if is_device { person.device().await } else { person };
+        let bearer = format!("Bearer {}", session.access_token);
+        for route in surface::routes() {
+            let permitted = match route.caller {
+                Caller::Person(permission) => surface::holds(Some(role), permission),
+                Caller::SignedIn => !is_device,
+                Caller::Anybody | Caller::Device | Caller::Scheduler => continue,
+            };
+            app.database().end_windows();
+            let answer = knock(&app, &route, Some(bearer.as_bytes())).await;
+            let refused = matches!(answer.status.as_u16(), 401 | 403);
+            assert_eq!(refused, !permitted, "{route:?} as {role}: {}", answer.text());
+        }
+        session.sign_out().await;
+        for route in surface::routes() {
+            if matches!(route.caller, Caller::Person(_) | Caller::SignedIn) {
+                app.database().end_windows();
+                let answer = knock(&app, &route, Some(bearer.as_bytes())).await;
+                assert_eq!(
+                    (answer.status.as_u16(), answer.text().as_str()),
+                    (401, UNAUTHORIZED),
+                    "{route:?} as {role}"
+                );
             }
         }
     }
@@ -276,7 +364,7 @@ async fn an_agent_is_nobody_to_operators_and_an_operator_nobody_to_agents() {
     let agent = app.enroll("org-1").await;
     for route in surface::routes() {
         let answer = match route.caller {
-            Caller::Person(_) => {
+            Caller::Person(_) | Caller::SignedIn => {
                 let request = app.request(route.method.clone(), &route.path(NOBODY));
                 request
                     .bearer(&agent.identity.agent_key)

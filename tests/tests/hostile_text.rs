@@ -488,7 +488,7 @@ async fn no_query_is_our_fault() {
                     Caller::Scheduler => {
                         fleet.app.get(&target).bearer(tests::application::CRON_SECRET)
                     }
-                    Caller::Anybody | Caller::Person(_) => {
+                    Caller::Anybody | Caller::Person(_) | Caller::SignedIn => {
                         fleet.app.get(&target).bearer(Person::admin("org-1").token())
                     }
                 };

@@ -758,7 +758,15 @@ async fn no_route_is_anybodys_by_mistake() {
             "/api/capabilities",
             "/api/agent/enroll",
             "/api/agent/config",
-            "/api/agent/download"
+            "/api/agent/download",
+            "/api/auth/login",
+            "/api/auth/refresh",
+            "/api/auth/logout",
+            "/api/auth/accept-invitation",
+            "/api/cli/auth/device-code",
+            "/api/cli/auth/poll",
+            "/api/cli/auth/refresh",
+            "/api/cli/auth/logout"
         ]
     );
 }

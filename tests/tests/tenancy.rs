@@ -21,6 +21,9 @@ struct Theirs {
     approval: String,
     token: String,
     schedule: String,
+    user: String,
+    invitation: String,
+    key: String,
 }
 
 async fn theirs(app: &App) -> Theirs {
@@ -39,7 +42,16 @@ async fn theirs(app: &App) -> Theirs {
     let sql = "INSERT INTO approvals (id, org_id, kind, summary, work, requested_by, requested_at, expires_at, updated_at)
                VALUES (?1, ?2, 'command', '{}', '{}', 'user_x', 1, 9999999999999, 1)";
     app.database().execute(sql, (&approval, THEIRS));
-    Theirs { agent, task, batch, approval, token, schedule }
+    let admin = app.admin(THEIRS);
+    let id = |it: &Value| it["id"].as_str().expect("an id").to_owned();
+    let account =
+        json!({"email": "them@example.org", "name": "Them", "password": "correct horse battery"});
+    let user = id(&admin.post("/api/users", &account).await.expect(201).data());
+    let guest = json!({"email": "guest@example.org", "role": "analyst"});
+    let invitation = id(&admin.post("/api/users/invite", &guest).await.expect(200).data());
+    let order = json!({"name": "ci", "scope": "read"});
+    let key = id(&admin.post("/api/api-keys", &order).await.expect(201).data());
+    Theirs { agent, task, batch, approval, token, schedule, user, invitation, key }
 }
 
 /// All rows of all tables that somebody owns, as text.
@@ -62,6 +74,9 @@ fn everything(app: &App) -> String {
         "schedules",
         "schedule_agents",
         "approvals",
+        "users",
+        "invitations",
+        "api_keys",
     ]
     .map(rows)
     .concat()
@@ -99,6 +114,15 @@ async fn nothing_of_theirs_can_be_addressed() {
             it if it.contains("/admin/tokens/{id}") => {
                 (route.path(&theirs.token), (404, "Token not found"))
             }
+            "/api/users/invitations/{id}/revoke" => {
+                (route.path(&theirs.invitation), (404, "Invitation not found"))
+            }
+            it if it.starts_with("/api/users/{id}") => {
+                (route.path(&theirs.user), (404, "User not found"))
+            }
+            "/api/api-keys/{id}" => {
+                (route.path(&theirs.key), (404, "API key not found or already revoked"))
+            }
             "/api/agent/admin/versions/{version}/{os}/{arch}" => (
                 "/api/agent/admin/versions/1.0.0/linux/amd64".to_owned(),
                 (404, "Version not found"),
@@ -114,6 +138,9 @@ async fn nothing_of_theirs_can_be_addressed() {
         let request = match route.pattern {
             it if it.ends_with("/notes") => request.json(&json!({"content": "mine"})),
             it if it.ends_with("/deny") => request.json(&json!({})),
+            _ if route.method == Method::PUT => {
+                request.json(&json!({"role": "admin", "status": "disabled"}))
+            }
             _ => request,
         };
         let answer = request.send().await;
