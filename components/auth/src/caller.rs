@@ -4,6 +4,7 @@
 use web::{
     Problem, Request, bearer,
     contract::{Actor, Budget, Role},
+    openapi::Proof as Described,
 };
 
 use crate::{
@@ -21,6 +22,8 @@ pub(crate) struct SignedIn {
 }
 
 impl web::Caller for SignedIn {
+    const PROOF: Described = Described::Person;
+
     async fn prove(request: &Request) -> Result<Self, Problem> {
         let token = bearer::token(&request.headers).map(str::to_owned);
         let person = identity::authenticate(token, request.client_address())

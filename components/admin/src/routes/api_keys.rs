@@ -4,6 +4,7 @@ mod create;
 mod list;
 mod revoke;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Routes,
@@ -15,11 +16,14 @@ use crate::bindings::myrmidon::domain::api_keys::ApiKey;
 pub(crate) fn add(routes: Routes) -> Routes {
     routes
         .post("/api/api-keys", create::create)
+        .described(create::describe)
         .get("/api/api-keys", list::list)
+        .described(list::describe)
         .delete("/api/api-keys/{id}", revoke::revoke)
+        .described(revoke::describe)
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Shown {
     id: String,
     name: String,

@@ -13,12 +13,21 @@ use web::Routes;
 pub(crate) fn add(routes: Routes) -> Routes {
     routes
         .get("/api/users", list::list)
+        .described(list::describe)
         .post("/api/users", create::create)
+        .described(create::describe)
         .post("/api/users/invite", invitations::create::create)
+        .described(invitations::create::describe)
         .get("/api/users/invitations", invitations::list::list)
+        .described(invitations::list::describe)
         .post("/api/users/invitations/{id}/revoke", invitations::revoke::revoke)
+        .described(invitations::revoke::describe)
         .put("/api/users/{id}/role", assign_role::assign)
+        .described(assign_role::describe_assign)
         .delete("/api/users/{id}/role", assign_role::withdraw)
+        .described(assign_role::describe_withdraw)
         .put("/api/users/{id}/status", activate::activate)
+        .described(activate::describe)
         .delete("/api/users/{id}", remove::remove)
+        .described(remove::describe)
 }

@@ -1,16 +1,18 @@
 //! `POST /api/auth/login`: a password for a session.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
     contract::{Role, Timestamp},
-    schema::{self, Text},
+    openapi::Operation,
+    schema::{self, Object, Text},
 };
 
 use crate::{bindings::myrmidon::domain::sessions, faults};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct SignedIn {
     access_token: String,
     refresh_token: String,
@@ -19,7 +21,7 @@ struct SignedIn {
     user: User,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct User {
     id: String,
     email: String,
@@ -28,13 +30,17 @@ struct User {
     org_id: String,
 }
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Sign in with a password")
+        .body(Rules::STRICT, read)
+        .answers::<SignedIn>(200)
+        .refuses(&[401, 429, 503])
+}
+
 pub(crate) async fn sign_in(mut request: Request) -> Answer {
     let address = request.client_address();
     let body = request.body(Rules::STRICT).await?;
-    let (email, password) = schema::read(body, |body| {
-        let email = body.string("email", Text::required(254, "email is required"));
-        (email, body.string("password", Text::required(1024, "password is required")))
-    })?;
+    let (email, password) = schema::read(body, read)?;
     let it = sessions::sign_in(email, password, address).await.map_err(faults::sign_in)?;
     let signed_in = SignedIn {
         access_token: it.tokens.access_token,
@@ -50,4 +56,9 @@ pub(crate) async fn sign_in(mut request: Request) -> Answer {
         },
     };
     Response::data(StatusCode::OK, &signed_in)
+}
+
+fn read(body: &mut Object<'_>) -> (String, String) {
+    let email = body.string("email", Text::required(254, "email is required"));
+    (email, body.string("password", Text::required(1024, "password is required")))
 }

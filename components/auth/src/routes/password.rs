@@ -3,21 +3,28 @@
 use web::{
     Answer, Problem, Request, Response,
     body::Rules,
-    schema::{self, Text},
+    openapi::Operation,
+    schema::{self, Object, Text},
 };
 
 use crate::{bindings::myrmidon::domain::sessions, caller::SignedIn, faults};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Change the own password").body(Rules::STRICT, read).succeeds()
+}
 
 pub(crate) async fn change(caller: SignedIn, mut request: Request) -> Answer {
     let Some(session) = caller.session_id else {
         return Err(Problem::forbidden("Your password is with the identity provider"));
     };
-    let (present, next) = schema::read(request.body(Rules::STRICT).await?, |body| {
-        let present = body.string("current_password", Text::filled(1024));
-        (present, body.string("new_password", Text::filled(1024)))
-    })?;
+    let (present, next) = schema::read(request.body(Rules::STRICT).await?, read)?;
     sessions::change_password(caller.actor, session, present, next)
         .await
         .map_err(faults::password)?;
     Ok(Response::success())
+}
+
+fn read(body: &mut Object<'_>) -> (String, String) {
+    let present = body.string("current_password", Text::filled(1024));
+    (present, body.string("new_password", Text::filled(1024)))
 }

@@ -61,6 +61,15 @@ impl<'a> Object<'a> {
         self.has(key).then(|| self.string(key, text))
     }
 
+    /// A text that the domain judges: what is none, or could not be stored, is none and no issue.
+    pub fn unjudged_string(&mut self, key: &str) -> Option<String> {
+        self.note(key, true, || Text::free().outline());
+        match self.fields.remove(key) {
+            Some(Value::String(value)) if !value.contains('\0') => Some(value),
+            _ => None,
+        }
+    }
+
     /// Null is a value here, but the field must be there.
     pub fn nullable_string(&mut self, key: &str, text: Text) -> Option<String> {
         let given = match self.fields.get(key) {

@@ -1,11 +1,13 @@
 //! `POST /api/api-keys`. The key is in the answer, once.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
     contract::{KeyScope, Role, Timestamp},
     instant,
+    openapi::Operation,
     schema::{self, Object, Text, Whole},
 };
 
@@ -16,11 +18,15 @@ use crate::{
     permission::ManageUsers,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Minted {
     #[serde(flatten)]
     shown: Shown,
     key: String,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Mint an API key").body(Rules::STRICT, read).answers::<Minted>(201)
 }
 
 pub(crate) async fn create(caller: Caller<ManageUsers>, mut request: Request) -> Answer {

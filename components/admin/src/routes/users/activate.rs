@@ -1,19 +1,28 @@
 //! `PUT /api/users/{id}/status`: whoever is disabled is nobody on the next request.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
+    openapi::Operation,
     schema::{self, Object, Text},
 };
 
 use crate::{bindings::myrmidon::domain::users, caller::Caller, faults, permission::ManageUsers};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     user_id: String,
     status: &'static str,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Disable or enable an account")
+        .body(Rules::STRICT, read)
+        .answers::<Shown>(200)
+        .refuses(&[404, 409])
 }
 
 pub(crate) async fn activate(caller: Caller<ManageUsers>, mut request: Request) -> Answer {

@@ -1,7 +1,11 @@
 //! `POST /api/users`: an account with a first password.
 
-use serde_json::Value;
-use web::{Answer, Problem, Request, Response, StatusCode, body::Rules, schema};
+use web::{
+    Answer, Request, Response, StatusCode,
+    body::Rules,
+    openapi::Operation,
+    schema::{self, Object},
+};
 
 use super::shown::Brief;
 use crate::{
@@ -11,23 +15,28 @@ use crate::{
     permission::ManageUsers,
 };
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Make an account")
+        .body(Rules::STRICT, read)
+        .answers::<Brief>(201)
+        .refuses(&[400, 409])
+}
+
 pub(crate) async fn create(caller: Caller<ManageUsers>, mut request: Request) -> Answer {
-    let new = read(request.body(Rules::STRICT).await?)?;
+    let new = schema::read(request.body(Rules::STRICT).await?, read)?;
     let account = users::create(caller.actor(), new).await.map_err(faults::user_creation)?;
     Response::data(StatusCode::CREATED, &Brief::from(&account))
 }
 
-/// The domain says all at once what is wrong with the texts; whether they are texts is seen here.
-fn read(body: Value) -> Result<NewUser, Problem> {
-    let text = |name: &str| {
-        body.get(name).and_then(Value::as_str).filter(|it| !it.contains('\0')).map(str::to_owned)
-    };
-    let (email, name, password) = (text("email"), text("name"), text("password"));
-    let role = schema::read(body, |body| {
-        body.forget_nulls_except(&[]);
-        body.optional_choice("role")
-    })?;
-    Ok(NewUser { email, name, password, role })
+/// The domain says all at once what is wrong with the texts.
+fn read(body: &mut Object<'_>) -> NewUser {
+    body.forget_nulls_except(&[]);
+    NewUser {
+        email: body.unjudged_string("email"),
+        name: body.unjudged_string("name"),
+        password: body.unjudged_string("password"),
+        role: body.optional_choice("role"),
+    }
 }
 
 #[cfg(test)]
@@ -38,9 +47,10 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_none() {
-        let new = read(json!({"email": 7, "name": "Ada\0", "role": null})).unwrap();
+        let body = json!({"email": 7, "name": "Ada\0", "role": null});
+        let new = schema::read(body, read).unwrap();
         assert_eq!((new.email, new.name, new.password, new.role), (None, None, None, None));
-        assert!(read(json!({"role": "root"})).is_err());
-        assert!(read(json!([])).is_err());
+        assert!(schema::read(json!({"role": "root"}), read).is_err());
+        assert!(schema::read(json!([]), read).is_err());
     }
 }

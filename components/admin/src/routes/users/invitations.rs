@@ -5,12 +5,13 @@ pub(super) mod create;
 pub(super) mod list;
 pub(super) mod revoke;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::contract::Role;
 
 use crate::bindings::myrmidon::domain::users::Invitation;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     id: String,

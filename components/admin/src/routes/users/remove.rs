@@ -1,8 +1,12 @@
 //! `DELETE /api/users/{id}`.
 
-use web::{Answer, Request, Response};
+use web::{Answer, Request, Response, openapi::Operation};
 
 use crate::{bindings::myrmidon::domain::users, caller::Caller, faults, permission::ManageUsers};
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Remove an account").succeeds().refuses(&[400, 404, 409])
+}
 
 pub(crate) async fn remove(caller: Caller<ManageUsers>, request: Request) -> Answer {
     users::remove(caller.actor(), request.parameter("id").to_owned())

@@ -1,10 +1,11 @@
 //! How an account looks: to the console, which knows it from an identity provider, and to the rest.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::contract::{Account, Role, Timestamp};
 
 /// As the console and the CLI know people.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Person {
     id: String,
@@ -21,7 +22,7 @@ pub(super) struct Person {
 }
 
 /// As platform.md lists people.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Brief {
     id: String,
     email: String,

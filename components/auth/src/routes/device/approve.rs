@@ -1,10 +1,12 @@
 //! `POST /api/cli/auth/verify`: a person lets the device act for them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
-    schema::{self, Text},
+    openapi::Operation,
+    schema::{self, Object, Text},
 };
 
 use crate::{
@@ -13,15 +15,19 @@ use crate::{
     faults,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Approved {
     message: &'static str,
 }
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Let a device act for the caller")
+        .body(Rules::STRICT, read)
+        .answers::<Approved>(200)
+}
+
 pub(crate) async fn approve(caller: SignedIn, mut request: Request) -> Answer {
-    let code = schema::read(request.body(Rules::STRICT).await?, |body| {
-        body.string("user_code", Text::required(64, "user_code is required"))
-    })?;
+    let code = schema::read(request.body(Rules::STRICT).await?, read)?;
     let approver = Approver {
         has_account: caller.session_id.is_some(),
         role: caller.role,
@@ -32,4 +38,8 @@ pub(crate) async fn approve(caller: SignedIn, mut request: Request) -> Answer {
         Approval::ApprovedBefore => "Code already verified. CLI will be authenticated shortly.",
     };
     Response::data(StatusCode::OK, &Approved { message })
+}
+
+fn read(body: &mut Object<'_>) -> String {
+    body.string("user_code", Text::required(64, "user_code is required"))
 }

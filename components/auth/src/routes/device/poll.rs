@@ -1,16 +1,18 @@
 //! `POST /api/cli/auth/poll`: every two seconds, until somebody approves.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Request, Response, StatusCode,
     body::Rules,
     contract::{Role, Timestamp},
-    schema::{self, Text},
+    openapi::Operation,
+    schema::{self, Object, Text},
 };
 
 use crate::{bindings::myrmidon::domain::device_logins, faults};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Claimed {
     access_token: String,
     refresh_token: String,
@@ -24,11 +26,16 @@ struct Claimed {
     display_name: Option<String>,
 }
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Ask whether a device was approved")
+        .body(Rules::STRICT, read)
+        .answers::<Claimed>(200)
+        .refuses(&[202, 404, 410, 429, 503])
+}
+
 pub(crate) async fn poll(mut request: Request) -> Answer {
     let address = request.client_address();
-    let code = schema::read(request.body(Rules::STRICT).await?, |body| {
-        body.string("device_code", Text::required(256, "device_code is required"))
-    })?;
+    let code = schema::read(request.body(Rules::STRICT).await?, read)?;
     let it = device_logins::poll(code, address).await.map_err(faults::poll)?;
     let claimed = Claimed {
         access_token: it.tokens.access_token,
@@ -41,4 +48,8 @@ pub(crate) async fn poll(mut request: Request) -> Answer {
         display_name: it.display_name,
     };
     Response::data(StatusCode::OK, &claimed)
+}
+
+fn read(body: &mut Object<'_>) -> String {
+    body.string("device_code", Text::required(256, "device_code is required"))
 }

@@ -1,21 +1,27 @@
 //! `POST /api/cli/auth/device-code`. Whatever comes as a body is ignored.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Problem, Request, Response, StatusCode,
     contract::{Fault, Timestamp},
+    openapi::Operation,
     settings,
 };
 
 use crate::{bindings::myrmidon::domain::device_logins, faults};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Started {
     device_code: String,
     user_code: String,
     verification_url: String,
     expires_at: Timestamp,
     poll_interval: u32,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Begin to sign a device in").answers::<Started>(200).refuses(&[429, 503])
 }
 
 pub(crate) async fn start(request: Request) -> Answer {
