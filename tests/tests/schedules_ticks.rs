@@ -188,7 +188,10 @@ async fn missed_runs_follow_their_policy() {
     for (policy, created, missed, skipped_runs) in
         [("run_once", 1, 2, 2), ("skip", 0, 3, 3), ("run_all", 3, 0, 0)]
     {
+        // Half a day away, so that no occurrence is on time by chance.
+        let away = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
         let mut timing = daily();
+        timing["schedule_config"]["time"] = json!(away.strftime("%H:%M").to_string());
         timing["missed_run_policy"] = json!(policy);
         timing["missed_run_window_seconds"] = json!(7 * 86_400);
         let id = schedule(&admin, &agents, &timing).await;
@@ -251,6 +254,38 @@ async fn another_organisation_s_agents_and_builds_are_never_touched() {
     app.database().make_due(&id, SECOND);
     assert_eq!(app.tick().await, counted(1, 0, 1, 0, 0));
     assert_eq!(app.database().count("tasks"), 0);
+}
+
+// The largest fleet a schedule may have, each of its machines once.
+#[tokio::test]
+async fn ten_thousand_agents_run_in_one_tick() {
+    let (app, admin, agents) = fleet(1).await;
+    let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)
+                  INSERT INTO agents (id, org_id, hostname, os, arch, agent_version, enrolled_at, created_at,
+                                      updated_at, key_digest)
+                  SELECT 'agent-' || i, org_id, 'host-' || i, os, arch, agent_version, 0, 0, 0, randomblob(32)
+                    FROM n, agents";
+    app.database().execute(copies, []);
+    let mut ids: Vec<_> = (1..10_000).map(|it| format!("agent-{it}")).collect();
+    ids.push(agents[0].id().to_owned());
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    for mode in ["fixed", "per_machine"] {
+        let config = json!({"time": "10:00", "randomize_mode": mode});
+        let timing = json!({"schedule_type": "daily", "schedule_config": config});
+        let created = admin.schedule(&ids, TEST, &timing).await.expect(201).data();
+        let schedule = created["id"].as_str().expect("an id");
+        app.database().make_due(schedule, SECOND);
+        let due = "UPDATE schedule_agents SET next_run_at = ?2 WHERE schedule_id = ?1 AND next_run_at IS NOT NULL";
+        let now = jiff::Timestamp::now().as_millisecond();
+        app.database().execute(due, (schedule, now - 1000));
+        let begun = std::time::Instant::now();
+        let counts = app.tick().await;
+        eprintln!("{mode}: {:?}", begun.elapsed());
+        assert_eq!(counts, counted(1, 10_000, 0, 0, 0), "{mode}");
+    }
+    assert_eq!(app.database().count("tasks"), 20_000);
+    let more = [ids.as_slice(), &["one-more"]].concat();
+    admin.schedule(&more, TEST, &daily()).await.expect(400);
 }
 
 /// The real program is killed again and again while ticks overlap: nothing is lost, nothing is double.

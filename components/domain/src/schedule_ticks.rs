@@ -93,15 +93,16 @@ async fn fire(
     prepared: &Prepared,
     done: &mut Ticked,
 ) -> Result<(), Fault> {
+    let is_once = schedule.kind == ScheduleType::Once;
     let members = due.members_json()?;
     let advance = ticks::Advance {
         occurrence: due.last_run().or(schedule.next_run_at),
-        next: due.next,
+        next: due.next.filter(|_| !is_once),
         members: members.as_deref(),
         skipped: due.missed,
         firing: Some(ticks::Firing { common: &prepared.common, targets: &prepared.targets }),
         error: None,
-        completes: schedule.kind == ScheduleType::Once,
+        completes: is_once,
     };
     if ticks::claim(call.db, schedule, advance, call.now).await? {
         let created = ticks::count_tasks(call.db, schedule, &prepared.batch_id).await?;
@@ -125,7 +126,7 @@ async fn let_go(
     let reason = if due.missed > 0 { MISSED } else { NOBODY };
     let advance = ticks::Advance {
         occurrence: schedule.next_run_at.filter(|_| due.missed == 0),
-        next: due.next,
+        next: due.next.filter(|_| !is_once),
         members: members.as_deref(),
         skipped: due.missed,
         firing: None,
@@ -152,15 +153,16 @@ async fn fail(
     if call.now < since + RETRIED_FOR {
         return Ok(ticks::record_failure(call.db, schedule, reason, call.now).await?);
     }
+    let is_once = schedule.kind == ScheduleType::Once;
     let members = due.map(Due::members_json).transpose()?.flatten();
     let advance = ticks::Advance {
         occurrence: None,
-        next: due.and_then(|it| it.next),
+        next: due.and_then(|it| it.next).filter(|_| !is_once),
         members: members.as_deref(),
         skipped: 1,
         firing: None,
         error: Some(reason),
-        completes: schedule.kind == ScheduleType::Once,
+        completes: is_once,
     };
     ticks::claim(call.db, schedule, advance, call.now).await?;
     Ok(())
