@@ -12,6 +12,9 @@ use domain::{
 
 use crate::{Db, Error, Row, Value};
 
+pub mod check;
+pub mod list;
+
 /// On whose behalf a statement changes something: what it sets the row's `audit` to.
 ///
 /// A statement that writes many rows puts it on one of them, so that one call is one row of the log.
@@ -65,6 +68,8 @@ macro_rules! record_columns {
     };
 }
 
+pub(crate) use record_columns;
+
 /// What [`decode_section`] reads: the head, and rows that a statement chooses.
 macro_rules! section_of {
     ($rows:literal) => {
@@ -92,6 +97,13 @@ pub async fn section(db: &impl Db, org: &OrgId, from: u64, limit: u32) -> Result
 pub async fn unsealed(db: &impl Db, org: &OrgId, limit: u32) -> Result<Section, Error> {
     let unsealed = section_of!("seq > (SELECT sealed_seq FROM audit_heads WHERE org_id = ?1)");
     decode_section(db.query(unsealed, &[org.into(), limit.into()]).await?)
+}
+
+/// Every organisation that has a log, or a head without one.
+pub async fn list_organisations(db: &impl Db) -> Result<Vec<OrgId>, Error> {
+    let sql = "SELECT org_id FROM audit_heads UNION SELECT org_id FROM audit_log ORDER BY org_id";
+    let rows = db.query(sql, &[]).await?;
+    rows.into_iter().map(|mut row| Ok(OrgId(row.text(0)?))).collect()
 }
 
 /// Organisations whose log has rows to be sealed.

@@ -1,3 +1,5 @@
+//! Every statement of the log, and what its triggers let nobody do.
+
 use domain::{audit::ChainKey, secrets::Secret};
 
 use super::*;
