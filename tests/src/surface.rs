@@ -93,6 +93,8 @@ pub fn routes() -> Vec<Route> {
         ("DELETE", "/api/tests/builds/{uuid}", Person("tests:builds:delete")),
         ("GET", "/api/tests/builds/{uuid}/download", Person("tests:builds:create")),
         ("POST", "/api/tests/builds/{uuid}/upload-binary", Person("tests:builds:create")),
+        ("GET", "/api/audit", Person("settings:users:manage")),
+        ("GET", "/api/audit/verify", Person("settings:users:manage")),
         ("POST", "/api/agent/admin/ingestion/retry", Person("endpoints:tasks:create")),
         ("POST", "/api/agent/admin/ingestion/reset", Person("endpoints:tasks:create")),
         ("GET", "/api/users", Person("settings:users:manage")),

@@ -39,6 +39,7 @@ fn routes() -> Routes {
     let routes = routes::approvals::add(routes);
     let routes = routes::demands::add(routes);
     let routes = routes::versions::add(routes);
+    let routes = routes::audit::add(routes);
     let routes = routes::builds::add(routes);
     let routes = routes::users::add(routes);
     routes::api_keys::add(routes)
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn every_route_demands_a_person() {
-        let ours = ["/api/agent/admin/", "/api/tests/", "/api/users", "/api/api-keys"];
+        let ours = ["/api/agent/admin/", "/api/tests/", "/api/audit", "/api/users", "/api/api-keys"];
         assert!(
             routes()
                 .table()

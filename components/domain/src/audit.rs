@@ -1,5 +1,7 @@
 //! Who did what: naming the doer of a change, and sealing what the log got.
 
+mod reading;
+
 use domain::{audit::ChainKey, ids::OrgId, secrets::Secret};
 use store::audit::{self, Entry};
 

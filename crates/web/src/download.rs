@@ -13,11 +13,23 @@ pub fn attachment(artifact: &Artifact, content: StreamReader<u8>) -> Response {
             (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
             (header::CONTENT_DISPOSITION, disposition(&artifact.filename)),
         ],
-        body: Body::Stream { content, size: artifact.size },
+        body: Body::Stream { content, size: Some(artifact.size) },
     };
     match artifact.version.as_deref().map(HeaderValue::from_str) {
         Some(Ok(version)) => response.with(HeaderName::from_static("x-agent-version"), version),
         Some(Err(_)) | None => response,
+    }
+}
+
+/// What is made as it is read, as an attachment: how long it will be, nobody knows.
+pub fn export(filename: &str, kind: &'static str, content: StreamReader<u8>) -> Response {
+    Response {
+        status: StatusCode::OK,
+        headers: vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+            (header::CONTENT_DISPOSITION, disposition(filename)),
+        ],
+        body: Body::Stream { content, size: None },
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn lines(response: &Response, settings: &Settings, request_id: &str) 
     );
     let length = match &response.body {
         Body::Full(bytes) => Some(bytes.len() as u64),
-        Body::Stream { size, .. } => Some(*size),
+        Body::Stream { size, .. } => *size,
         Body::Empty => (response.status != StatusCode::NO_CONTENT).then_some(0),
     };
     if let Some(length) = length {

@@ -21,10 +21,10 @@ pub struct Response {
 pub enum Body {
     Empty,
     Full(Vec<u8>),
-    /// Passed on as it comes; its size goes into `Content-Length`.
+    /// Passed on as it comes; its size, where it is known, goes into `Content-Length`.
     Stream {
         content: StreamReader<u8>,
-        size: u64,
+        size: Option<u64>,
     },
 }
 

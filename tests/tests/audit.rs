@@ -1,0 +1,317 @@
+//! The audit log over HTTP: every change by a person is one row, nothing else is, and no row holds a secret.
+
+use http::Method;
+use serde_json::{Value, json};
+use tests::{
+    Agent, App, Operator, Person,
+    executables::{ELF_AMD64, elf},
+    surface::{self, Caller, Route},
+    upload::Multipart,
+};
+
+const ORG: &str = "org-audited";
+const TEST: &str = "2f0b3f06-2f0d-4b44-93d9-5d4ed7f6d6c1";
+const LINUX: (&str, &str) = ("linux", "amd64");
+
+/// What the routes of the walk need: each of these is there once.
+struct Scene {
+    app: App,
+    admin: Operator,
+    agent: Agent,
+    task: String,
+    token: String,
+}
+
+async fn scene() -> Scene {
+    let app = App::start().await;
+    let admin = app.admin(ORG);
+    let agent = app.enroll(ORG).await;
+    admin.send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
+    admin.send_release("1.0.0", LINUX, b"an agent").await.expect(201);
+    let task = admin.order_command(agent.id(), "whoami").await;
+    admin.mint(3).await;
+    let sql = "SELECT id FROM enrollment_tokens WHERE max_uses = 3";
+    let token = app.database().value(sql, []);
+    Scene { app, admin, agent, task, token }
+}
+
+impl Scene {
+    fn rows(&self) -> i64 {
+        self.app.database().count("audit_log")
+    }
+
+    fn last(&self, column: &str) -> String {
+        let sql = format!("SELECT {column} FROM audit_log ORDER BY seq DESC LIMIT 1");
+        self.app.database().value(&sql, [])
+    }
+
+    /// Calls the route so that it succeeds, and returns the action that it shall have recorded; none
+    /// where there is nothing that it could change.
+    async fn call(&self, route: &Route) -> Option<&'static str> {
+        let agents = json!({ "org_id": ORG, "agent_ids": [self.agent.id()] });
+        let order = |more: Value| {
+            let mut order = agents.clone();
+            order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            order
+        };
+        let (path, body, action): (String, Option<Value>, _) =
+            match (route.method.as_str(), route.pattern) {
+                ("POST", "/api/agent/admin/tokens") => {
+                    (route.path(""), Some(json!({ "org_id": ORG })), "token.create")
+                }
+                ("DELETE", "/api/agent/admin/tokens/{id}") => {
+                    (route.path(&self.token), None, "token.revoke")
+                }
+                ("POST", "/api/agent/admin/agents/{id}/rotate-key") => {
+                    (route.path(self.agent.id()), None, "agent.rotate-key")
+                }
+                ("POST", "/api/agent/admin/tasks") => {
+                    let test = json!({ "test_uuid": TEST, "test_name": "t", "binary_name": TEST });
+                    (route.path(""), Some(order(test)), "task.create")
+                }
+                ("POST", "/api/agent/admin/tasks/command") => {
+                    (route.path(""), Some(order(json!({ "command": "id" }))), "task.create")
+                }
+                ("POST", "/api/agent/admin/tasks/update" | "/api/agent/admin/tasks/uninstall") => {
+                    (route.path(""), Some(agents), "task.create")
+                }
+                ("POST", "/api/agent/admin/tasks/{id}/cancel") => {
+                    (route.path(&self.task), None, "task.cancel")
+                }
+                ("DELETE", "/api/agent/admin/versions/{version}/{os}/{arch}") => (
+                    "/api/agent/admin/versions/1.0.0/linux/amd64".to_owned(),
+                    None,
+                    "version.withdraw",
+                ),
+                ("POST", "/api/agent/admin/versions/upload") => {
+                    self.admin.send_release("1.0.1", LINUX, b"another agent").await.expect(201);
+                    return Some("version.publish");
+                }
+                ("DELETE", "/api/tests/builds/{uuid}") => (route.path(TEST), None, "build.remove"),
+                ("POST", "/api/tests/builds/{uuid}/upload-binary") => {
+                    self.admin.send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
+                    return Some("build.upload");
+                }
+                // Refused, whoever asks.
+                ("POST", "/api/agent/admin/versions" | "/api/agent/admin/versions/build") => {
+                    return None;
+                }
+                (method, pattern) => {
+                    panic!("what does {method} {pattern} record, and by which call?")
+                }
+            };
+        let request = self.admin.request(route.method.clone(), &path);
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.header("x-request-id", "walk-7").send().await;
+        assert!(answer.status.is_success(), "{route:?}: {} {}", answer.status, answer.text());
+        assert_eq!(self.last("request_id"), "walk-7", "{route:?}");
+        Some(action)
+    }
+}
+
+fn routes_of_people(changing: bool) -> Vec<Route> {
+    let chosen = |it: &Route| {
+        matches!(it.caller, Caller::Person(_)) && (it.method != Method::GET) == changing
+    };
+    surface::routes().into_iter().filter(chosen).collect()
+}
+
+#[tokio::test]
+async fn every_change_by_a_person_is_one_row_of_its_name() {
+    for route in routes_of_people(true) {
+        let scene = scene().await;
+        let before = scene.rows();
+        let Some(action) = scene.call(&route).await else {
+            assert_eq!(scene.rows(), before, "{route:?}");
+            continue;
+        };
+        assert_eq!(scene.rows(), before + 1, "{route:?}");
+        assert_eq!(scene.last("action"), action, "{route:?}");
+        assert_eq!(scene.last("org_id"), ORG, "{route:?}");
+        assert!(!scene.last("actor").is_empty() && !scene.last("address").is_empty(), "{route:?}");
+        let sealed = "SELECT count(*) FROM audit_log WHERE hash IS NULL";
+        assert_eq!(scene.app.database().value::<i64>(sealed, []), 0, "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn reading_and_being_refused_record_nothing() {
+    let scene = scene().await;
+    let before = scene.rows();
+    for route in routes_of_people(false) {
+        for id in [scene.agent.id(), &scene.task, TEST] {
+            scene.admin.get(&route.path(id)).await;
+        }
+    }
+    let explorer = Person::new("nosy", Some(ORG), Some("explorer")).token();
+    for route in routes_of_people(true) {
+        let path = route.path(scene.agent.id());
+        let request = scene.app.request(route.method.clone(), &path).bearer(&explorer);
+        assert_eq!(request.json(&json!({})).send().await.status, 403, "{route:?}");
+        // Of nothing that there is, and with nothing that is needed.
+        let unknown = route.path("00000000-0000-4000-8000-000000000000");
+        scene.admin.request(route.method.clone(), &unknown).json(&json!([])).send().await;
+    }
+    assert_eq!(scene.rows(), before);
+}
+
+#[tokio::test]
+async fn a_row_shows_who_did_what_from_where() {
+    let scene = scene().await;
+    let path = format!("/api/agent/admin/tasks/{}/cancel", scene.task);
+    let request = scene.admin.request(Method::POST, &path).header("x-request-id", "req-1");
+    request.send().await.expect(200);
+    let page = scene.admin.get("/api/audit?action=task.cancel").await.expect(200).data();
+    assert_eq!((page["total"].as_u64(), &page["next_cursor"]), (Some(1), &Value::Null));
+    let row = &page["entries"][0];
+    assert_eq!(row["target_id"], json!(scene.task));
+    assert_eq!(row["target_type"], "task");
+    assert_eq!(row["request_id"], "req-1");
+    assert_eq!(
+        (&row["before"]["status"], &row["after"]["status"]),
+        (&json!("pending"), &json!("expired"))
+    );
+    assert_eq!(row["hash"].as_str().map(str::len), Some(64));
+}
+
+#[tokio::test]
+async fn no_row_holds_a_secret() {
+    let scene = scene().await;
+    let secrets = [
+        scene.admin.mint(1).await,
+        scene.admin.rotate_key(scene.agent.id()).await,
+        scene.agent.identity.agent_key.clone(),
+    ];
+    scene.app.admin(ORG).cancel(&scene.task).await.expect(200);
+    let columns =
+        "actor || address || action || target_id || ifnull(before, '') || ifnull(after, '')";
+    let all: String = scene
+        .app
+        .database()
+        .value(&format!("SELECT group_concat({columns}, ' ') FROM audit_log"), []);
+    for secret in &secrets {
+        let digest = domain::secrets::Digest::of(secret).to_hex();
+        assert!(!all.contains(secret.as_str()) && !all.contains(&digest), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_filtered_and_paged() {
+    let scene = scene().await;
+    let get = async |query: &str| {
+        let data = scene.admin.get(&format!("/api/audit?{query}")).await.expect(200).data();
+        let actions = data["entries"].as_array().unwrap().iter();
+        (actions.map(|it| it["seq"].as_u64().unwrap()).collect::<Vec<_>>(), data)
+    };
+    let (all, data) = get("limit=2").await;
+    let total = data["total"].as_u64().unwrap();
+    assert_eq!(all, [total, total - 1]);
+    let (rest, last) =
+        get(&format!("limit=500&cursor={}", data["next_cursor"].as_str().unwrap())).await;
+    assert_eq!(rest, (1..total - 1).rev().collect::<Vec<_>>());
+    assert_eq!((last["total"].as_u64(), &last["next_cursor"]), (Some(total), &Value::Null));
+    for (query, expected) in [
+        ("action=version.", 1),
+        ("action=token.create", 2),
+        ("action=version", 0),
+        ("actor=nobody", 0),
+        ("target_type=build", 1),
+        ("to=2001-01-01T00:00:00Z", 0),
+        ("from=2001-01-01T00:00:00Z&action=build.upload", 1),
+    ] {
+        assert_eq!(get(query).await.1["total"], expected, "{query}");
+    }
+    for (query, error) in [
+        ("cursor=%25", "Invalid cursor"),
+        ("limit=501", "limit"),
+        ("limit=0", "limit"),
+        ("from=yesterday", "from"),
+        ("format=xml", "format"),
+    ] {
+        let answer = scene.admin.get(&format!("/api/audit?{query}")).await.expect(400);
+        assert!(answer.text().contains(error), "{query}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_whole_and_no_cell_of_it_is_a_formula() {
+    let scene = scene().await;
+    let eve = Person::new("=HYPERLINK(\"http://evil\")", Some(ORG), Some("admin")).token();
+    let eve = Operator::new(scene.app.server(), ORG, eve);
+    for _ in 0..3 {
+        eve.mint(2).await;
+    }
+    let rows = usize::try_from(scene.rows()).unwrap();
+    let csv = eve.get("/api/audit?format=csv").await.expect(200);
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"audit.csv\""));
+    assert_eq!(csv.header("x-total-count"), Some(rows.to_string().as_str()));
+    let text = csv.text();
+    assert_eq!(text.lines().count(), rows + 1);
+    assert!(text.starts_with("seq,at,actor,address,request_id,action,"), "{text}");
+    assert!(text.contains(",\"'=HYPERLINK(\"\"http://evil\"\")\","), "{text}");
+    assert!(!text.contains(",=") && !text.contains(",\"="), "{text}");
+
+    let request = eve
+        .request(Method::GET, "/api/audit?action=token.")
+        .header("accept", "application/x-ndjson");
+    let lines = request.send().await.expect(200).text();
+    let rows: Vec<Value> = lines.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(rows.len(), 5);
+    assert_eq!(rows[0]["actor"], "=HYPERLINK(\"http://evil\")");
+}
+
+#[tokio::test]
+async fn the_log_of_others_is_neither_read_nor_verified() {
+    let scene = scene().await;
+    let other = scene.app.admin("org-other");
+    assert_eq!(other.get("/api/audit").await.expect(200).data()["total"], 0);
+    assert_eq!(other.get("/api/audit?format=csv").await.expect(200).text().lines().count(), 1);
+    assert_eq!(other.get("/api/audit/verify").await.expect(200).data()["checked"], 0);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_unsealed_the_sweep_seals() {
+    let scene = scene().await;
+    let entry = r#"{"at":1,"actor":"a","address":"b","request_id":"c","action":"agent.update"}"#;
+    scene.app.database().execute("UPDATE agents SET audit = ?1", [entry]);
+    let verified = async || scene.admin.get("/api/audit/verify").await.expect(200).data();
+    assert_eq!(
+        (&verified().await["unsealed"], &verified().await["valid"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(scene.app.maintain().await["sealed"], 1);
+    assert_eq!(scene.app.maintain().await["sealed"], 0);
+    assert_eq!(
+        (&verified().await["unsealed"], &verified().await["valid"]),
+        (&json!(0), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn changes_at_once_make_one_chain() {
+    let scene = scene().await;
+    let before = scene.rows();
+    let mints = (0..24).map(|_| scene.admin.mint(1));
+    futures::future::join_all(mints).await;
+    assert_eq!(scene.rows(), before + 24);
+    scene.app.maintain().await;
+    let verified = scene.admin.get("/api/audit/verify").await.expect(200).data();
+    assert_eq!((&verified["valid"], &verified["unsealed"]), (&json!(true), &json!(0)));
+    assert_eq!(verified["checked"].as_i64(), Some(scene.rows()));
+    assert_eq!(verified["head"]["seq"], verified["checked"]);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_refused_records_nothing() {
+    let scene = scene().await;
+    let before = scene.rows();
+    let path = format!("/api/tests/builds/{TEST}/upload-binary");
+    let form = Multipart::new().file("file", "t", b"neither an executable nor a script");
+    let answer = form.into_request(scene.admin.request(Method::POST, &path)).send().await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(scene.rows(), before);
+}
