@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 called wrongly.
 
 mod admin;
+mod audit;
 mod check;
 mod configuration;
 mod env_file;
@@ -33,6 +34,7 @@ Examples:
   myrmidon up --listen 0.0.0.0:8080 --log json  serve everybody, one JSON line per request
   myrmidon migrate && spin up                   prepare the database, then let Spin serve it
   myrmidon migrate --check                      exit 1 while a migration is pending
+  myrmidon audit verify                         exit 1 where the audit log was tampered with
   myrmidon token --org acme --role admin        a token for curl: -H \"Authorization: Bearer …\"
   myrmidon admin create --org acme --email a@b.c  the first account of a person
   myrmidon keys generate >> .env                all secrets of a new installation";
@@ -49,6 +51,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::Command,
+    },
+    /// Check that nobody has tampered with the audit log
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
     },
     /// Accounts of administrators, where no identity provider has them
     Admin {
@@ -82,6 +89,7 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Migrate(options) => migrate::run(&options),
         Command::Check(installation) => check::run(&installation),
+        Command::Audit { command } => audit::run(&command),
         Command::Keys { command } => keys::run(&command),
         Command::Admin { command } => admin::run(&command),
         Command::Token(options) => token::run(&options),

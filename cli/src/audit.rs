@@ -1,0 +1,141 @@
+//! The audit log, checked past the server: over the whole file, with the installation's own secret.
+//!
+//! What was noted of a log's end earlier (`head`) shows whether that end was cut off since (`--anchor`).
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use domain::{audit::ChainKey, ids::OrgId, secrets::Secret};
+use store::{
+    audit::{self, check},
+    native::File,
+};
+
+use crate::{Installation, configuration::Configuration};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Check every row of the log; exit 1 where one was changed, removed or moved
+    Verify(Verify),
+    /// Print number and hash of the last sealed row, to be kept elsewhere
+    Head(Which),
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    which: Which,
+    /// A head that was noted earlier, which the log must still contain; needs --org
+    #[arg(long, value_name = "SEQ:HASH", value_parser = anchor, requires = "org")]
+    anchor: Option<(u64, String)>,
+}
+
+#[derive(Args)]
+pub(crate) struct Which {
+    #[command(flatten)]
+    installation: Installation,
+    /// One organisation [default: all]
+    #[arg(long)]
+    org: Option<String>,
+}
+
+pub(crate) fn run(command: &Command) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+        match command {
+            Command::Verify(options) => verify(options).await,
+            Command::Head(which) => head(which).await,
+        }
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the findings are the answer")]
+async fn verify(options: &Verify) -> Result<()> {
+    let db = options.which.database()?;
+    let key = options.which.key()?;
+    let mut broken = 0;
+    for org in options.which.organisations(&db).await? {
+        let found = check::check(&db, &key, &org, 1, u64::MAX).await?;
+        let rows = format!("{} sealed, {} not yet", found.sealed, found.unsealed);
+        let fault = found.fault.map(|it| (it.seq, it.kind.as_str()));
+        let lost = async || match &options.anchor {
+            Some((seq, hash)) if !holds(&db, &org, *seq, hash).await? => {
+                Ok::<_, store::Error>(Some((*seq, "not what was noted")))
+            }
+            _ => Ok(None),
+        };
+        match fault.or(lost().await?) {
+            None => println!("{org}: whole ({rows})"),
+            Some((seq, kind)) => {
+                println!("{org}: BROKEN at row {seq}: {kind} ({rows} before it)");
+                broken += 1;
+            }
+        }
+    }
+    if broken > 0 {
+        bail!("{broken} logs are broken");
+    }
+    Ok(())
+}
+
+async fn holds(db: &File, org: &OrgId, seq: u64, hash: &str) -> Result<bool, store::Error> {
+    let found = audit::section(db, org, seq, 1).await?.rows.into_iter().next();
+    Ok(found.is_some_and(|it| it.seq == seq && it.hash.is_some_and(|it| it.to_hex() == hash)))
+}
+
+#[expect(clippy::print_stdout, reason = "the head is the answer")]
+async fn head(which: &Which) -> Result<()> {
+    let db = which.database()?;
+    for org in which.organisations(&db).await? {
+        let head = audit::section(&db, &org, 1, 1).await?.head;
+        if let Some(hash) = head.sealed_hash {
+            println!("{org} {}:{}", head.sealed_seq, hash.to_hex());
+        }
+    }
+    Ok(())
+}
+
+impl Which {
+    fn database(&self) -> Result<File> {
+        let path = self.installation.state_dir().join("sqlite_db.db");
+        if !path.is_file() {
+            bail!("{} is not there: no database, no log", path.display());
+        }
+        Ok(File::open(&path)?)
+    }
+
+    fn key(&self) -> Result<ChainKey> {
+        let configuration = Configuration::read(&self.installation)?;
+        let secret =
+            configuration.value("encryption_secret").context("encryption_secret is not set")?;
+        Ok(ChainKey::derive(&Secret::new(secret.to_owned()))?)
+    }
+
+    async fn organisations(&self, db: &File) -> Result<Vec<OrgId>> {
+        match &self.org {
+            Some(org) => Ok(vec![OrgId::from(org.as_str())]),
+            None => Ok(audit::list_organisations(db).await?),
+        }
+    }
+}
+
+fn anchor(text: &str) -> Result<(u64, String)> {
+    let (seq, hash) = text.split_once(':').context("expected SEQ:HASH")?;
+    let seq = seq.parse().context("SEQ is a number")?;
+    if hash.parse::<domain::secrets::Digest>().is_err() {
+        return Err(anyhow!("HASH has 64 lower-case hexadecimal digits"));
+    }
+    Ok((seq, hash.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anchor_is_a_number_and_a_hash() {
+        let hash = "0f".repeat(32);
+        assert_eq!(anchor(&format!("17:{hash}")).unwrap(), (17, hash.clone()));
+        for text in ["17", &format!("x:{hash}"), "17:abc", &format!("17:{}", hash.to_uppercase())] {
+            assert!(anchor(text).is_err(), "{text}");
+        }
+    }
+}
