@@ -8,5 +8,9 @@ mod verify;
 use web::Routes;
 
 pub(crate) fn add(routes: Routes) -> Routes {
-    routes.get("/api/audit", list::list).get("/api/audit/verify", verify::verify)
+    routes
+        .get("/api/audit", list::list)
+        .described(list::describe)
+        .get("/api/audit/verify", verify::verify)
+        .described(verify::describe)
 }

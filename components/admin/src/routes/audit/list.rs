@@ -1,8 +1,10 @@
 //! `GET /api/audit`: the log, newest first, filtered; or all of it as a file (`format=csv`, `format=ndjson`).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
     Answer, Problem, Query, Request, Response, StatusCode, contract::Timestamp, cursor, header,
+    openapi::Operation,
 };
 
 use super::{export, rows::Shown};
@@ -15,11 +17,21 @@ use crate::{
 const USUAL_LIMIT: u32 = 50;
 const MOST: u32 = 500;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Page {
     entries: Vec<Shown>,
     total: u64,
     next_cursor: Option<String>,
+}
+
+pub(crate) fn describe() -> Operation {
+    Operation::new("Read the audit log, or export it")
+        .query(|query| {
+            format(query, None)?;
+            filter(query)
+        })
+        .answers::<Page>(200)
+        .answers_file()
 }
 
 pub(crate) async fn list(caller: Caller<ManageUsers>, request: Request) -> Answer {

@@ -1,11 +1,12 @@
 //! A row of the log as JSON and as cells of a table.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use web::contract::{Json, Timestamp};
 
 use crate::bindings::myrmidon::domain::audit::Audited;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Shown {
     seq: u64,
     at: Timestamp,

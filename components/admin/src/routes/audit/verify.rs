@@ -1,7 +1,8 @@
 //! `GET /api/audit/verify`: whether anybody has tampered with the log, a bounded part per call.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use web::{Answer, Request, Response, StatusCode};
+use web::{Answer, Problem, Query, Request, Response, StatusCode, openapi::Operation};
 
 use crate::{
     bindings::myrmidon::domain::audit::{self, AuditHead, AuditProblem, AuditProblemKind},
@@ -9,7 +10,7 @@ use crate::{
     permission::ManageUsers,
 };
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Verified {
     valid: bool,
     checked: u64,
@@ -22,21 +23,30 @@ struct Verified {
     head: Option<Head>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct FirstProblem {
     seq: u64,
     kind: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Head {
     seq: u64,
     hash: String,
 }
 
+pub(crate) fn describe() -> Operation {
+    Operation::new("Check that nobody tampered with the audit log")
+        .query(from)
+        .answers::<Verified>(200)
+}
+
+fn from(query: &Query) -> Result<u64, Problem> {
+    Ok(query.whole("from_seq", 1, u32::MAX)?.unwrap_or(1).into())
+}
+
 pub(crate) async fn verify(caller: Caller<ManageUsers>, request: Request) -> Answer {
-    let from = request.query()?.whole("from_seq", 1, u32::MAX)?.unwrap_or(1);
-    let it = audit::verify(caller.actor(), from.into()).await?;
+    let it = audit::verify(caller.actor(), from(&request.query()?)?).await?;
     let verified = Verified {
         valid: it.first_problem.is_none(),
         checked: it.sealed + it.unsealed,
