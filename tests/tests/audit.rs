@@ -45,6 +45,14 @@ impl Scene {
         self.app.database().value(&sql, [])
     }
 
+    /// The task is a test that ended and whose result could not be stored, so many times.
+    fn end_unstored(&self, attempts: u32) {
+        let sql = "UPDATE tasks SET type = 'execute_test', status = 'completed', ended_by = 'result', completed_at = 1,
+                          result = '{\"exit_code\":126}', payload = '{\"test_uuid\":\"u1\",\"test_name\":\"t\"}',
+                          ingest_attempts = ?1, next_ingest_at = iif(?1 < 10, 1, NULL)";
+        self.app.database().execute(sql, [attempts]);
+    }
+
     /// Calls the route so that it succeeds, and returns the action that it shall have recorded; none
     /// where there is nothing that it could change.
     async fn call(&self, route: &Route) -> Option<&'static str> {
@@ -91,6 +99,14 @@ impl Scene {
                 ("POST", "/api/tests/builds/{uuid}/upload-binary") => {
                     self.admin.send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
                     return Some("build.upload");
+                }
+                ("POST", "/api/agent/admin/ingestion/retry") => {
+                    self.end_unstored(1);
+                    (route.path(""), None, "ingestion.retry")
+                }
+                ("POST", "/api/agent/admin/ingestion/reset") => {
+                    self.end_unstored(10);
+                    (route.path(""), None, "ingestion.reset")
                 }
                 // Refused, whoever asks.
                 ("POST", "/api/agent/admin/versions" | "/api/agent/admin/versions/build") => {
