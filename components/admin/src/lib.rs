@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn every_route_demands_a_person() {
-        let ours = ["/api/agent/admin/", "/api/tests/", "/api/audit", "/api/users", "/api/api-keys"];
+        let ours =
+            ["/api/agent/admin/", "/api/tests/", "/api/audit", "/api/users", "/api/api-keys"];
         assert!(
             routes()
                 .table()

@@ -1,9 +1,9 @@
 //! What people may ask for: a folder per resource, a file per route.
 
 pub(crate) mod agents;
-pub(crate) mod audit;
 pub(crate) mod api_keys;
 pub(crate) mod approvals;
+pub(crate) mod audit;
 pub(crate) mod builds;
 pub(crate) mod demands;
 pub(crate) mod ingestion;
