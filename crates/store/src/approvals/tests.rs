@@ -1,3 +1,5 @@
+//! Who may decide what, what a decision sets free, and what asking for less takes.
+
 use domain::{
     approvals::Demands,
     platform::{Arch, Os, Platform},
