@@ -1,4 +1,5 @@
--- Results: what tests and controls came to, a row each, and which task's are still to be stored.
+-- Results: what tests and controls came to, a row each, and which task's are still to be stored. And what
+-- is kept of what is past its retention.
 
 -- When the next attempt may be made; null while none has failed.
 ALTER TABLE tasks ADD COLUMN next_ingest_at INTEGER;
@@ -90,4 +91,36 @@ BEGIN
      SET ingested = 1, ingest_attempts = max(ingest_attempts, 1), last_ingest_attempt_at = new.ingested_at,
          next_ingest_at = NULL
    WHERE id = new.task_id AND ingested = 0;
+END;
+
+CREATE INDEX enrollment_tokens_by_expiry ON enrollment_tokens (expires_at);
+
+-- What is left of samples past their retention: an average per agent and hour.
+CREATE TABLE heartbeat_hourly (
+  agent_id            TEXT    NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  hour_at             INTEGER NOT NULL CHECK (hour_at % 3600000 = 0),
+  samples             INTEGER NOT NULL,
+  cpu_percent         REAL,
+  memory_mb           REAL,
+  total_memory_mb     REAL,
+  disk_free_mb        REAL,
+  process_cpu_percent REAL,
+  process_memory_mb   REAL,
+  PRIMARY KEY (agent_id, hour_at)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX heartbeat_hourly_by_age ON heartbeat_hourly (hour_at);
+
+-- Samples go oldest first: when the first one of an hour goes, all of that hour are still there.
+CREATE TRIGGER heartbeat_history_averaged BEFORE DELETE ON heartbeat_history
+WHEN NOT EXISTS (SELECT 1 FROM heartbeat_hourly
+                  WHERE agent_id = old.agent_id AND hour_at = old.bucket_at / 3600000 * 3600000)
+BEGIN
+  INSERT INTO heartbeat_hourly (agent_id, hour_at, samples, cpu_percent, memory_mb, total_memory_mb, disk_free_mb,
+                                process_cpu_percent, process_memory_mb)
+  SELECT agent_id, old.bucket_at / 3600000 * 3600000, count(*), avg(cpu_percent), avg(memory_mb),
+         avg(total_memory_mb), avg(disk_free_mb), avg(process_cpu_percent), avg(process_memory_mb)
+    FROM heartbeat_history
+   WHERE agent_id = old.agent_id
+     AND bucket_at BETWEEN old.bucket_at / 3600000 * 3600000 AND old.bucket_at / 3600000 * 3600000 + 3599999;
 END;

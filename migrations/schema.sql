@@ -1389,3 +1389,35 @@ BEGIN
          new.created_by, new.created_at, new.created_at + 86400000, new.created_at
    WHERE new.awaiting_approval IS NOT NULL;
 END;
+
+CREATE INDEX enrollment_tokens_by_expiry ON enrollment_tokens (expires_at);
+
+-- What is left of samples past their retention: an average per agent and hour.
+CREATE TABLE heartbeat_hourly (
+  agent_id            TEXT    NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  hour_at             INTEGER NOT NULL CHECK (hour_at % 3600000 = 0),
+  samples             INTEGER NOT NULL,
+  cpu_percent         REAL,
+  memory_mb           REAL,
+  total_memory_mb     REAL,
+  disk_free_mb        REAL,
+  process_cpu_percent REAL,
+  process_memory_mb   REAL,
+  PRIMARY KEY (agent_id, hour_at)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX heartbeat_hourly_by_age ON heartbeat_hourly (hour_at);
+
+-- Samples go oldest first: when the first one of an hour goes, all of that hour are still there.
+CREATE TRIGGER heartbeat_history_averaged BEFORE DELETE ON heartbeat_history
+WHEN NOT EXISTS (SELECT 1 FROM heartbeat_hourly
+                  WHERE agent_id = old.agent_id AND hour_at = old.bucket_at / 3600000 * 3600000)
+BEGIN
+  INSERT INTO heartbeat_hourly (agent_id, hour_at, samples, cpu_percent, memory_mb, total_memory_mb, disk_free_mb,
+                                process_cpu_percent, process_memory_mb)
+  SELECT agent_id, old.bucket_at / 3600000 * 3600000, count(*), avg(cpu_percent), avg(memory_mb),
+         avg(total_memory_mb), avg(disk_free_mb), avg(process_cpu_percent), avg(process_memory_mb)
+    FROM heartbeat_history
+   WHERE agent_id = old.agent_id
+     AND bucket_at BETWEEN old.bucket_at / 3600000 * 3600000 AND old.bucket_at / 3600000 * 3600000 + 3599999;
+END;

@@ -123,6 +123,7 @@ pub fn routes() -> Vec<Route> {
         ("GET", "/api/cron/ingestion", Scheduler),
         ("GET", "/api/cron/retry-ingestion", Scheduler),
         ("GET", "/api/cron/schedules", Scheduler),
+        ("GET", "/api/cron/cleanup", Scheduler),
     ];
     let parsed = table.iter().map(|(method, pattern, caller)| Route {
         method: method.parse().expect("a method"),

@@ -50,6 +50,7 @@ fn the_surface_is_what_the_tiers_say_it_is() {
         "cron-maintenance",
         "cron-ingestion",
         "cron-schedules",
+        "cron-cleanup",
     ]
     .iter()
     .flat_map(|tier| stated(&sources(&root().join("components").join(tier).join("src"))))

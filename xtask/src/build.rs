@@ -16,6 +16,7 @@ pub(crate) const COMPONENTS: &[&str] = &[
     "cron-maintenance",
     "cron-ingestion",
     "cron-schedules",
+    "cron-cleanup",
 ];
 
 /// Those that have routes: all but the first.

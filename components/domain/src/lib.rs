@@ -19,6 +19,7 @@ mod distribution;
 mod enrollment;
 mod enrollment_tokens;
 mod fault;
+mod housekeeping;
 mod identity;
 mod ingestion;
 mod issuer;
