@@ -53,6 +53,13 @@ impl Scene {
         self.app.database().execute(sql, [attempts]);
     }
 
+    /// Somebody else asked for a command.
+    fn await_approval(&self) {
+        let sql = "INSERT INTO approvals (id, org_id, kind, summary, work, requested_by, requested_at, expires_at, updated_at)
+                   VALUES ('w1', ?1, 'command', '{}', '{}', 'user_x', 1, 9999999999999, 1)";
+        self.app.database().execute(sql, [ORG]);
+    }
+
     /// Calls the route so that it succeeds, and returns the action that it shall have recorded; none
     /// where there is nothing that it could change.
     async fn call(&self, route: &Route) -> Option<&'static str> {
@@ -85,6 +92,29 @@ impl Scene {
                 }
                 ("POST", "/api/agent/admin/tasks/{id}/cancel") => {
                     (route.path(&self.task), None, "task.cancel")
+                }
+                ("POST", "/api/agent/admin/tasks/bulk") => {
+                    let many = json!({ "task_ids": [self.task], "action": "cancel" });
+                    (route.path(""), Some(many), "task.cancel")
+                }
+                ("DELETE", "/api/agent/admin/tasks/{id}") => {
+                    (route.path(&self.task), None, "task.delete")
+                }
+                ("PATCH", "/api/agent/admin/tasks/{id}/notes") => {
+                    (route.path(&self.task), Some(json!({ "content": "seen" })), "task.annotate")
+                }
+                ("POST", "/api/agent/admin/approvals/{id}/approve") => {
+                    self.await_approval();
+                    (route.path("w1"), None, "approval.approve")
+                }
+                ("POST", "/api/agent/admin/approvals/{id}/deny") => {
+                    self.await_approval();
+                    (route.path("w1"), Some(json!({})), "approval.deny")
+                }
+                ("PUT", "/api/agent/admin/settings/approvals") => {
+                    let demands =
+                        json!({ "commands": true, "uninstalls": true, "mandatory_updates": true });
+                    (route.path(""), Some(demands), "settings.update")
                 }
                 ("DELETE", "/api/agent/admin/versions/{version}/{os}/{arch}") => (
                     "/api/agent/admin/versions/1.0.0/linux/amd64".to_owned(),

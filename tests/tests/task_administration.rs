@@ -45,11 +45,11 @@ async fn tasks_of_one_call_are_one_group() {
     app.database().execute("UPDATE tasks SET created_at = created_at - 60000", []);
     command(&app, &[&c], "second").await;
     app.database().execute(
-        "UPDATE tasks SET status = 'failed', ended_by = 'report' WHERE id = ?1",
+        "UPDATE tasks SET status = 'failed', ended_by = 'report', completed_at = created_at WHERE id = ?1",
         [&first[0]],
     );
     app.database().execute(
-        "UPDATE tasks SET status = 'completed', ended_by = 'result' WHERE id = ?1",
+        "UPDATE tasks SET status = 'completed', ended_by = 'result', completed_at = created_at WHERE id = ?1",
         [&first[1]],
     );
 
@@ -186,7 +186,8 @@ async fn a_task_of_any_status_can_be_removed() {
         ("expired", Some("sweep")),
     ] {
         let id = app.admin(ORG).order_command(agent.id(), "id").await;
-        let sql = "UPDATE tasks SET status = ?2, ended_by = ?3 WHERE id = ?1";
+        let sql =
+            "UPDATE tasks SET status = ?2, ended_by = ?3, completed_at = created_at WHERE id = ?1";
         app.database().execute(sql, (&id, status, ended_by));
         let path = format!("{TASKS}/{id}");
         let removed = app.admin(ORG).delete(&path).await.expect(200);
