@@ -130,7 +130,7 @@ async fn run(program: &Path, url: &str, visit: &Visit, report: &Path) -> Result<
             "not_a_server_error,content_type_conformance,response_schema_conformance",
         ])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES])
-        .args(["--seed", SEED, "--generation-deterministic", "--generation-database", "none"])
+        .args(["--seed", SEED, "--generation-deterministic"])
         .args(["--suppress-health-check", "all", "--request-timeout", "60", "--warnings", "off"])
         .args(["--continue-on-failure", "--exclude-path", ALWAYS_UNAVAILABLE])
         .args(["--report", "har", "--report-har-path"])
