@@ -594,6 +594,22 @@ CREATE TABLE organization_settings (
 
 CREATE INDEX organization_settings_by_name ON organization_settings (name, org_id);
 
+CREATE TRIGGER organization_settings_creation_audited AFTER INSERT ON organization_settings
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'settings', new.name, NULL, new.value);
+  UPDATE organization_settings SET audit = NULL WHERE org_id = new.org_id AND name = new.name;
+END;
+
+CREATE TRIGGER organization_settings_change_audited AFTER UPDATE OF audit ON organization_settings
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'settings', new.name, old.value, new.value);
+  UPDATE organization_settings SET audit = NULL WHERE org_id = new.org_id AND name = new.name;
+END;
+
 -- How many agents there are, by all that a total or a metric is asked for.
 CREATE TABLE agent_counts (
   org_id        TEXT    NOT NULL,
@@ -721,6 +737,27 @@ CREATE TABLE release_promotions (
   PRIMARY KEY (org_id, os, arch)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TRIGGER release_promotions_creation_audited AFTER INSERT ON release_promotions
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'version', new.version || '/' || new.os || '/' || new.arch, NULL,
+          json_object('promoted', new.version));
+  UPDATE release_promotions SET audit = NULL WHERE org_id = new.org_id AND os = new.os AND arch = new.arch;
+END;
+
+CREATE TRIGGER release_promotions_change_audited AFTER UPDATE OF audit ON release_promotions
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'version', new.version || '/' || new.os || '/' || new.arch,
+          json_object('promoted', old.version),
+          json_object('promoted', iif(new.ended_at IS NULL, new.version, NULL)));
+  DELETE FROM release_promotions
+   WHERE org_id = new.org_id AND os = new.os AND arch = new.arch AND ended_at IS NOT NULL;
+  UPDATE release_promotions SET audit = NULL WHERE org_id = new.org_id AND os = new.os AND arch = new.arch;
+END;
+
 CREATE TRIGGER agent_releases_gone AFTER DELETE ON agent_releases
 BEGIN
   DELETE FROM release_promotions
@@ -746,6 +783,23 @@ CREATE TABLE catalogs (
   entries     TEXT    CHECK (entries IS NULL OR json_type(entries) = 'array'),
   audit       TEXT    CHECK (audit IS NULL OR json_valid(audit))
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER catalogs_creation_audited AFTER INSERT ON catalogs
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'catalog', new.org_id, NULL, json_object('size', new.size));
+  UPDATE catalogs SET audit = NULL WHERE org_id = new.org_id;
+END;
+
+CREATE TRIGGER catalogs_change_audited AFTER UPDATE OF audit ON catalogs
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'catalog', new.org_id,
+          json_object('size', old.size), json_object('size', new.size));
+  UPDATE catalogs SET audit = NULL WHERE org_id = new.org_id;
+END;
 
 CREATE TRIGGER catalogs_imported AFTER INSERT ON catalogs
 WHEN new.entries IS NOT NULL

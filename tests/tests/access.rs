@@ -51,6 +51,7 @@ fn the_surface_is_what_the_tiers_say_it_is() {
         "cron-ingestion",
         "cron-schedules",
         "cron-cleanup",
+        "cron-auto-rotation",
     ]
     .iter()
     .flat_map(|tier| stated(&sources(&root().join("components").join(tier).join("src"))))

@@ -17,6 +17,7 @@ pub(crate) const COMPONENTS: &[&str] = &[
     "cron-ingestion",
     "cron-schedules",
     "cron-cleanup",
+    "cron-auto-rotation",
 ];
 
 /// Those that have routes: all but the first.

@@ -5,7 +5,7 @@ pub(crate) mod schedules;
 use web::{Problem, StatusCode};
 
 use crate::bindings::myrmidon::domain::{
-    agents::RotateError,
+    agents::{ChangeError, RotateError},
     approvals::DecideError,
     builds, identity, releases,
     tasks::{AnnotateError, CancelError, CreateError},
@@ -67,6 +67,18 @@ pub(crate) fn rotation(error: RotateError) -> Problem {
             Problem::RateLimited(budget, "Too many key rotation attempts, try again later")
         }
         RotateError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn agent_change(error: ChangeError) -> Problem {
+    match error {
+        ChangeError::NotFound => Problem::not_found("Agent not found"),
+        ChangeError::Gone(status) => Problem::refused(
+            StatusCode::CONFLICT,
+            format!("Agent is {} and its status cannot change any more", status.word()),
+        ),
+        ChangeError::TooManyTags => Problem::bad_request("An agent has at most 50 tags"),
+        ChangeError::Fault(fault) => fault.into(),
     }
 }
 

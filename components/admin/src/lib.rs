@@ -33,6 +33,8 @@ fn routes() -> Routes {
     let routes = Routes::default();
     let routes = routes::tokens::add(routes);
     let routes = routes::agents::add(routes);
+    let routes = routes::metrics::add(routes);
+    let routes = routes::settings::add(routes);
     let routes = routes::tasks::add(routes);
     let routes = routes::ingestion::add(routes);
     let routes = routes::schedules::add(routes);

@@ -1,5 +1,7 @@
 //! The fleet as its operators see it.
 
+mod changes;
+
 use domain::{
     agents as fleet,
     devices::agent_key,
@@ -7,12 +9,15 @@ use domain::{
     rate_limit::{Counted, KEY_ROTATION},
     secrets::Digest,
 };
-use store::agents;
+use store::agents::{self, list};
 
 use crate::{
     Component, audit,
     bindings::exports::myrmidon::domain::{
-        agents::{Agent, AgentFilter, AgentPage, AgentSummary, Guest, RotateError, Rotated},
+        agents::{
+            Agent, AgentChange, AgentFilter, AgentPage, AgentSummary, BulkAction, BulkOutcome,
+            ChangeError, Guest, Judged, Position, RotateError, Rotated,
+        },
         types::{Actor, AgentStatus, Fault, RuntimeStatus},
     },
     call::{self, Call},
@@ -23,27 +28,68 @@ impl Guest for Component {
     async fn list_agents(by: Actor, filter: AgentFilter) -> Result<AgentPage, Fault> {
         let call = Call::begin().await?;
         let org = OrgId(by.org_id);
-        let wanted = agents::Filter {
+        let wanted = list::Filter {
             status: filter.status.map(Into::into),
             os: filter.os.map(Into::into),
             hostname: filter.hostname.as_deref(),
             tag: filter.tag.as_deref(),
             online_only: filter.online_only,
+            stale_only: filter.stale_only,
         };
-        let total = agents::count(call.db, &org, &wanted, call.now).await?;
-        let page = (filter.limit, filter.offset);
-        let agents = match filter.limit {
+        let matches = list::count(call.db, &org, &wanted, call.now).await?;
+        let mut found = match filter.limit {
             0 => Vec::new(),
-            _ => agents::list(call.db, &org, &wanted, page, call.now).await?,
+            limit => {
+                let after = filter.after.map(list::Position::from);
+                // One more than is shown tells whether there is more.
+                let page = list::Wanted {
+                    after: after.as_ref(),
+                    limit: limit.saturating_add(1),
+                    offset: filter.offset,
+                };
+                list::list(call.db, &org, &wanted, page, matches, call.now).await?
+            }
         };
-        let agents = agents.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
-        Ok(AgentPage { agents, total })
+        let next = cut(&mut found, filter.limit);
+        let agents = found.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+        Ok(AgentPage { agents, total: matches.total, next })
     }
 
     async fn find_agent(by: Actor, id: String) -> Result<Option<Agent>, Fault> {
         let call = Call::begin().await?;
         let agent = agents::find(call.db, &OrgId(by.org_id), &AgentId(id), call.now).await?;
         agent.map(TryInto::try_into).transpose()
+    }
+
+    async fn update_agent(
+        by: Actor,
+        id: String,
+        change: AgentChange,
+    ) -> Result<Agent, ChangeError> {
+        let call = Call::begin().await?;
+        changes::update(&call, &by, &id, change).await?;
+        let agent = agents::find(call.db, &OrgId(by.org_id), &AgentId(id), call.now).await?;
+        Ok(agent.ok_or(ChangeError::NotFound)?.try_into()?)
+    }
+
+    async fn decommission(by: Actor, id: String) -> Result<(), ChangeError> {
+        changes::decommission(&Call::begin().await?, &by, &id).await
+    }
+
+    async fn add_tag(by: Actor, id: String, tag: String) -> Result<Vec<String>, ChangeError> {
+        changes::tag(&Call::begin().await?, &by, &id, BulkAction::AddTag(tag)).await
+    }
+
+    async fn remove_tag(by: Actor, id: String, tag: String) -> Result<Vec<String>, ChangeError> {
+        changes::tag(&Call::begin().await?, &by, &id, BulkAction::RemoveTag(tag)).await
+    }
+
+    async fn update_many(
+        by: Actor,
+        ids: Vec<String>,
+        action: BulkAction,
+    ) -> Result<BulkOutcome, Fault> {
+        changes::update_many(&Call::begin().await?, &by, ids, action).await
     }
 
     async fn rotate_key(by: Actor, id: String) -> Result<Rotated, RotateError> {
@@ -72,6 +118,16 @@ impl Guest for Component {
     }
 }
 
+/// Cuts what was read beyond the page, and says where the page ended if there was something.
+fn cut(found: &mut Vec<agents::Summary>, limit: u32) -> Option<Position> {
+    if found.len() <= limit as usize {
+        return None;
+    }
+    found.truncate(limit as usize);
+    let last = found.last()?;
+    Some(Position { last_heartbeat: last.last_heartbeat_at.map(Into::into), id: last.id.0.clone() })
+}
+
 /// By person and agent: nobody can spend another's rotations (D-73).
 async fn count_rotation(call: &Call, user: &str, agent: &AgentId) -> Result<Counted, store::Error> {
     let limiter = ["rotate", user, agent.as_str()].join(":");
@@ -80,6 +136,18 @@ async fn count_rotation(call: &Call, user: &str, agent: &AgentId) -> Result<Coun
 
 fn tags(text: &str) -> Result<Vec<String>, Fault> {
     serde_json::from_str(text).map_err(|error| fault::unavailable(&error))
+}
+
+impl From<Position> for list::Position {
+    fn from(it: Position) -> Self {
+        Self { last_heartbeat_at: it.last_heartbeat.map(Into::into), id: AgentId(it.id) }
+    }
+}
+
+impl From<agents::Judged> for Judged {
+    fn from(it: agents::Judged) -> Self {
+        Self { health_score: it.health_score, is_stale: it.is_stale, is_duplicate: it.is_duplicate }
+    }
 }
 
 impl TryFrom<agents::Summary> for AgentSummary {
@@ -100,6 +168,7 @@ impl TryFrom<agents::Summary> for AgentSummary {
             is_online: it.is_online,
             rotation_pending: it.rotation_pending,
             rejected_since: it.rejected_since.map(Into::into),
+            judged: it.judged.into(),
         })
     }
 }
@@ -126,6 +195,7 @@ impl TryFrom<agents::Agent> for Agent {
             rotation_pending: it.rotation_pending,
             is_online: it.is_online,
             rejected_since: it.rejected_since.map(Into::into),
+            judged: it.judged.into(),
         })
     }
 }

@@ -49,6 +49,11 @@ impl FromStr for AgentStatus {
     }
 }
 
+/// Of an agent (D-29).
+pub const MOST_TAGS: usize = 50;
+/// In UTF-16 units.
+pub const LONGEST_TAG: usize = 64;
+
 /// What an agent says it is doing; `Offline` is what we say when it says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RuntimeStatus {

@@ -12,6 +12,7 @@ pub mod device_logins;
 pub mod devices;
 pub mod enrollment;
 pub mod executable;
+pub mod health;
 pub mod ids;
 pub mod passwords;
 pub mod permissions;

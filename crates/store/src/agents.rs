@@ -1,15 +1,20 @@
 //! `agents` as their operators see them.
 
 use domain::{
-    agents::{AgentStatus, RuntimeStatus, is_online, online_since},
+    agents::{AgentStatus, RuntimeStatus, is_online},
+    health::Window,
     ids::{AgentId, OrgId},
-    platform::{Os, Platform},
+    platform::Platform,
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row, Value, only};
+use crate::{Db, Error, Row};
 
+pub mod changes;
 pub mod enrollment;
+pub(crate) mod health;
+pub mod history;
+pub mod list;
 pub mod rotation;
 pub mod sweeps;
 
@@ -29,6 +34,7 @@ pub struct Summary {
     pub is_online: bool,
     pub rotation_pending: bool,
     pub rejected_since: Option<Timestamp>,
+    pub judged: Judged,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,76 +57,50 @@ pub struct Agent {
     pub rotation_pending: bool,
     pub is_online: bool,
     pub rejected_since: Option<Timestamp>,
+    pub judged: Judged,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct Filter<'a> {
-    /// Without it decommissioned and uninstalled agents are left out.
-    pub status: Option<AgentStatus>,
-    pub os: Option<Os>,
-    /// Substring, ASCII case ignored.
-    pub hostname: Option<&'a str>,
-    /// A whole tag.
-    pub tag: Option<&'a str>,
-    pub online_only: bool,
+/// What we make of an agent's last week, and of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// 0–100.
+    pub health_score: u8,
+    /// Active and heard of, but nothing completed.
+    pub is_stale: bool,
+    /// Another agent has the same name and system.
+    pub is_duplicate: bool,
 }
 
-macro_rules! matching {
-    () => {
-        "org_id = ?1
-         AND iif(?2 IS NULL, status NOT IN ('decommissioned', 'uninstalled'), status = ?2)
-         AND (?3 IS NULL OR os = ?3)
-         AND (?4 IS NULL OR instr(lower(hostname), lower(?4)) > 0)
-         AND (?5 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE json_each.value = ?5))
-         AND (?6 IS NULL OR status = 'active' AND last_heartbeat_at > ?6)"
+/// What [`decode_summary`] reads; the parameters are a week's first day, that day's share and when
+/// the week began.
+macro_rules! summary_columns {
+    ($first:literal, $share:literal, $since:literal) => {
+        concat!(
+            "id, org_id, hostname, os, arch, agent_version, status,
+             json_extract(last_heartbeat, '$.status'), last_heartbeat_at, tags,
+             pending_key_digest IS NOT NULL, rejected_since, ",
+            judged_columns!($first, $share, $since)
+        )
     };
 }
 
-impl Filter<'_> {
-    fn params(&self, org: &OrgId, now: Timestamp) -> Vec<Value> {
-        vec![
-            org.into(),
-            self.status.map(AgentStatus::as_str).into(),
-            self.os.map(Os::as_str).into(),
-            self.hostname.into(),
-            self.tag.into(),
-            self.online_only.then(|| online_since(now)).into(),
-        ]
-    }
+/// Score, idleness, and whether another agent that is not gone has the same name and system (D-76).
+macro_rules! judged_columns {
+    ($first:literal, $share:literal, $since:literal) => {
+        concat!(
+            health::score!("agents.id", $first, $share),
+            ", status = 'active' AND ",
+            health::idle!($since),
+            ", status IN ('active', 'disabled')
+               AND EXISTS (SELECT 1 FROM agents AS other
+                            WHERE other.org_id = agents.org_id AND other.status IN ('active', 'disabled')
+                              AND other.os = agents.os AND other.hostname = agents.hostname
+                              AND other.rowid <> agents.rowid)"
+        )
+    };
 }
 
-/// At most `limit` agents after the first `offset`: newest heartbeat first, never-seen last.
-pub async fn list(
-    db: &impl Db,
-    org: &OrgId,
-    filter: &Filter<'_>,
-    (limit, offset): (u32, u32),
-    now: Timestamp,
-) -> Result<Vec<Summary>, Error> {
-    let mut params = filter.params(org, now);
-    params.extend([limit.into(), offset.into()]);
-    let sql = concat!(
-        "SELECT id, org_id, hostname, os, arch, agent_version, status,
-                json_extract(last_heartbeat, '$.status'), last_heartbeat_at, tags,
-                pending_key_digest IS NOT NULL, rejected_since
-           FROM agents WHERE ",
-        matching!(),
-        " ORDER BY last_heartbeat_at DESC, id LIMIT ?7 OFFSET ?8"
-    );
-    let rows = db.query(sql, &params).await?;
-    rows.into_iter().map(|row| decode_summary(row, now)).collect()
-}
-
-/// How many agents match.
-pub async fn count(
-    db: &impl Db,
-    org: &OrgId,
-    filter: &Filter<'_>,
-    now: Timestamp,
-) -> Result<u64, Error> {
-    let sql = concat!("SELECT count(*) FROM agents WHERE ", matching!());
-    only(db.query(sql, &filter.params(org, now)).await?)?.integer(0)
-}
+pub(crate) use {judged_columns, summary_columns};
 
 fn decode_summary(mut row: Row, now: Timestamp) -> Result<Summary, Error> {
     let status = row.parsed(6)?;
@@ -145,6 +125,15 @@ fn decode_summary(mut row: Row, now: Timestamp) -> Result<Summary, Error> {
         is_online,
         rotation_pending: row.flag(10)?,
         rejected_since: row.optional_timestamp(11)?,
+        judged: decode_judged(&mut row, 12)?,
+    })
+}
+
+fn decode_judged(row: &mut Row, first: usize) -> Result<Judged, Error> {
+    Ok(Judged {
+        health_score: row.integer(first)?,
+        is_stale: row.flag(first + 1)?,
+        is_duplicate: row.flag(first + 2)?,
     })
 }
 
@@ -155,14 +144,19 @@ pub async fn find(
     id: &AgentId,
     now: Timestamp,
 ) -> Result<Option<Agent>, Error> {
+    let week = Window::week(now);
+    let params =
+        [id.into(), org.into(), week.first_day.into(), week.first_share.into(), week.since.into()];
     let rows = db
         .query(
-            "SELECT id, org_id, hostname, os, arch, agent_version, status, last_heartbeat_at, last_heartbeat,
-                    enrolled_at, enrolled_by, tags, created_at, updated_at, pending_key_digest IS NOT NULL,
-                    rejected_since
-               FROM agents
-              WHERE id = ?1 AND org_id = ?2",
-            &[id.into(), org.into()],
+            concat!(
+                "SELECT id, org_id, hostname, os, arch, agent_version, status, last_heartbeat_at, last_heartbeat,
+                        enrolled_at, enrolled_by, tags, created_at, updated_at, pending_key_digest IS NOT NULL,
+                        rejected_since, ",
+                judged_columns!("?3", "?4", "?5"),
+                " FROM agents WHERE id = ?1 AND org_id = ?2"
+            ),
+            &params,
         )
         .await?;
     rows.into_iter().next().map(|row| decode(row, now)).transpose()
@@ -188,6 +182,7 @@ fn decode(mut row: Row, now: Timestamp) -> Result<Agent, Error> {
         rotation_pending: row.flag(14)?,
         is_online: is_online(status, last_heartbeat_at, now),
         rejected_since: row.optional_timestamp(15)?,
+        judged: decode_judged(&mut row, 16)?,
     })
 }
 

@@ -14,6 +14,7 @@ pub mod devices;
 pub mod enrollment_tokens;
 #[cfg(test)]
 mod fixtures;
+pub mod fleet;
 pub mod housekeeping;
 pub mod invitations;
 #[cfg(any(test, feature = "native"))]

@@ -8,7 +8,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row};
+use crate::{Db, Error, Row, Value, audit::Entry};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -27,9 +27,7 @@ pub struct Change<'a> {
     pub name: &'a str,
     /// JSON.
     pub value: &'a str,
-    pub by: &'a UserId,
-    /// JSON of an audit entry.
-    pub audit: &'a str,
+    pub entry: &'a Entry,
 }
 
 pub async fn find(db: &impl Db, org: &OrgId, name: &str) -> Result<Option<Setting>, Error> {
@@ -64,14 +62,14 @@ pub async fn list_by_name(
 }
 
 /// Sets the section, whatever it was.
-pub async fn record(db: &impl Db, change: Change<'_>, now: Timestamp) -> Result<(), Error> {
+pub async fn record(db: &impl Db, change: Change<'_>) -> Result<(), Error> {
     db.query(
         "INSERT INTO organization_settings (org_id, name, value, updated_at, updated_by, audit)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (org_id, name) DO UPDATE
             SET value = excluded.value, version = version + 1, updated_at = excluded.updated_at,
                 updated_by = excluded.updated_by, audit = excluded.audit",
-        &params(change, now),
+        &params(change),
     )
     .await
     .map(drop)
@@ -79,13 +77,8 @@ pub async fn record(db: &impl Db, change: Change<'_>, now: Timestamp) -> Result<
 
 /// Sets the section if it still has the version that the writer saw, 0 for none.
 /// `false` when somebody else was faster.
-pub async fn record_if(
-    db: &impl Db,
-    change: Change<'_>,
-    seen: u32,
-    now: Timestamp,
-) -> Result<bool, Error> {
-    let mut params = params(change, now);
+pub async fn record_if(db: &impl Db, change: Change<'_>, seen: u32) -> Result<bool, Error> {
+    let mut params = params(change);
     params.push(seen.into());
     let rows = db
         .query(
@@ -103,14 +96,14 @@ pub async fn record_if(
     Ok(!rows.is_empty())
 }
 
-fn params(change: Change<'_>, now: Timestamp) -> Vec<crate::Value> {
+fn params(change: Change<'_>) -> Vec<Value> {
     vec![
         change.org.into(),
         change.name.into(),
         change.value.into(),
-        now.into(),
-        change.by.into(),
-        change.audit.into(),
+        change.entry.at.into(),
+        change.entry.actor.as_str().into(),
+        change.entry.into(),
     ]
 }
 
@@ -127,16 +120,16 @@ fn decode(mut row: Row) -> Result<Setting, Error> {
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{NOW, plan},
+        fixtures::{entry, integer, plan},
         native::Memory,
     };
 
     async fn change(db: &Memory, org: &str, value: &str, seen: Option<u32>) -> bool {
-        let (org, by) = (org.into(), "u1".into());
-        let change = Change { org: &org, name: "colour", value, by: &by, audit: "{}" };
+        let (org, entry) = (org.into(), entry("settings.update"));
+        let change = Change { org: &org, name: "colour", value, entry: &entry };
         match seen {
-            None => record(db, change, NOW).await.map(|()| true).unwrap(),
-            Some(seen) => record_if(db, change, seen, NOW).await.unwrap(),
+            None => record(db, change).await.map(|()| true).unwrap(),
+            Some(seen) => record_if(db, change, seen).await.unwrap(),
         }
     }
 
@@ -167,6 +160,7 @@ mod tests {
         assert!(!change(&db, "o1", "4", Some(1)).await);
         assert!(!change(&db, "o1", "5", Some(7)).await);
         assert_eq!(seen(&db, "o1").await, Some(("3".into(), 2)));
+        assert_eq!(integer(&db, "SELECT count(*) FROM audit_log").await, Some(2));
     }
 
     #[tokio::test]

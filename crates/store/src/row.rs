@@ -48,6 +48,24 @@ impl Row {
     }
 
     #[track_caller]
+    pub fn optional_integer(&mut self, column: usize) -> Result<Option<i64>, Error> {
+        match self.take(column) {
+            Some(Value::Integer(it)) => Ok(Some(it)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(corrupt()),
+        }
+    }
+
+    #[track_caller]
+    pub fn optional_real(&mut self, column: usize) -> Result<Option<f64>, Error> {
+        match self.take(column) {
+            Some(Value::Real(it)) => Ok(Some(it)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(corrupt()),
+        }
+    }
+
+    #[track_caller]
     pub fn flag(&mut self, column: usize) -> Result<bool, Error> {
         match self.take(column) {
             Some(Value::Integer(0)) => Ok(false),
@@ -145,6 +163,13 @@ impl From<i64> for Value {
 impl From<u32> for Value {
     fn from(it: u32) -> Self {
         Self::Integer(it.into())
+    }
+}
+
+impl From<u64> for Value {
+    /// Counts and sizes; nothing here reaches 2^63.
+    fn from(it: u64) -> Self {
+        Self::Integer(it.cast_signed())
     }
 }
 

@@ -40,6 +40,46 @@ pub async fn start(
     rows.into_iter().next().map(decode).transpose()
 }
 
+/// Active agents whose key is older than `before` and not about to change, oldest key first.
+pub async fn list_due(
+    db: &impl Db,
+    org: &OrgId,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<AgentId>, Error> {
+    let rows = db
+        .query(
+            "SELECT id FROM agents
+              WHERE org_id = ?1 AND status = 'active' AND pending_key_digest IS NULL
+                AND coalesce(key_rotated_at, created_at) < ?2
+           ORDER BY coalesce(key_rotated_at, created_at) LIMIT ?3",
+            &[org.into(), before.into(), limit.into()],
+        )
+        .await?;
+    rows.into_iter().map(|mut row| Ok(AgentId(row.text(0)?))).collect()
+}
+
+/// Lets this key wait for its agent, if the agent is still due. `false` when somebody else was faster.
+pub async fn start_due(
+    db: &impl Db,
+    id: &AgentId,
+    (key, sealed): (&Digest, &[u8]),
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let rows = db
+        .query(
+            "UPDATE agents
+                SET updated_at = ?5, pending_key_digest = ?2, pending_key_sealed = ?3, rotation_started_at = ?5
+              WHERE id = ?1 AND status = 'active' AND pending_key_digest IS NULL
+                AND coalesce(key_rotated_at, created_at) < ?4
+          RETURNING 1",
+            &[id.into(), key.into(), sealed.into(), before.into(), now.into()],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
 fn decode(mut row: Row) -> Result<Pending, Error> {
     Ok(Pending { sealed: row.blob(0)?, started_at: row.timestamp(1)? })
 }
@@ -48,7 +88,7 @@ fn decode(mut row: Row) -> Result<Pending, Error> {
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{NOW, agent, entry, events, plan},
+        fixtures::{NOW, agent, entry, events, other_agent, plan, run},
         native::Memory,
     };
 
@@ -82,5 +122,41 @@ mod tests {
     #[tokio::test]
     async fn rotating_scans_nothing() {
         plan(async |db| drop(rotate(db, "org", "one", NOW).await)).await.never_scans();
+    }
+
+    #[tokio::test]
+    async fn the_oldest_keys_are_due_first_and_once() {
+        let db = Memory::migrated();
+        agent(&db, "key").await;
+        for (id, age) in [("a2", 5), ("a3", 9), ("a4", 7)] {
+            other_agent(&db, id, "org", id).await;
+            let sql = "UPDATE agents SET key_rotated_at = ?2 WHERE id = ?1";
+            run(&db, sql, &[id.into(), Timestamp(NOW.0 - age).into()]).await;
+        }
+        other_agent(&db, "foreign", "other", "k").await;
+        run(&db, "UPDATE agents SET status = 'disabled' WHERE id = 'a4'", &[]).await;
+        let due = async |before| {
+            let due = list_due(&db, &"org".into(), before, 9).await.unwrap();
+            due.into_iter().map(|it| it.0).collect::<Vec<_>>()
+        };
+        assert_eq!(due(NOW).await, ["a3", "a2"]);
+        assert_eq!(due(Timestamp(NOW.0 + 1)).await, ["a3", "a2", "a1"]);
+        let start = async |key: &str| {
+            let offered = (&Digest::of(key), key.as_bytes());
+            start_due(&db, &"a3".into(), offered, NOW, NOW).await.unwrap()
+        };
+        assert!(start("one").await);
+        assert!(!start("two").await);
+        assert_eq!(due(NOW).await, ["a2"]);
+        let known = crate::devices::find_credentials(&db, &"a3".into()).await.unwrap().unwrap();
+        assert_eq!(known.credentials.pending, Some(Digest::of("one")));
+    }
+
+    #[tokio::test]
+    async fn the_due_are_at_the_front_of_an_index() {
+        plan(async |db| drop(list_due(db, &"org".into(), NOW, 9).await))
+            .await
+            .uses("agents_by_key_age")
+            .never_scans();
     }
 }

@@ -107,6 +107,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// [`Object::integer`] of a range that fits.
+    pub fn count(&mut self, key: &str, whole: Whole) -> u32 {
+        u32::try_from(self.integer(key, whole)).unwrap_or_default()
+    }
+
     pub fn optional_integer(&mut self, key: &str, whole: Whole) -> Option<i64> {
         self.note(key, false, || whole.outline());
         self.has(key).then(|| self.integer(key, whole))
@@ -142,6 +147,13 @@ impl<'a> Object<'a> {
         };
         self.note_nullable(key, || json!({ "type": "number" }));
         given
+    }
+
+    pub fn boolean(&mut self, key: &str) -> bool {
+        match self.fields.remove(key) {
+            Some(Value::Bool(value)) => value,
+            other => self.wrong(key, "boolean", other.as_ref()),
+        }
     }
 
     pub fn optional_boolean(&mut self, key: &str) -> Option<bool> {

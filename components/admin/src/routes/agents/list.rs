@@ -5,12 +5,13 @@ use serde::Serialize;
 use web::{
     Answer, Problem, Query, Request, Response, StatusCode,
     contract::{AgentStatus, Arch, Os, RuntimeStatus, Timestamp, choices::Choice as _},
+    cursor,
     openapi::Operation,
 };
 
 use super::text_or_empty;
 use crate::{
-    bindings::myrmidon::domain::agents::{self, AgentFilter, AgentSummary},
+    bindings::myrmidon::domain::agents::{self, AgentFilter, AgentSummary, Position},
     caller::Caller,
     permission::ReadAgents,
 };
@@ -19,6 +20,7 @@ use crate::{
 struct Fleet {
     agents: Vec<Shown>,
     total: u64,
+    next_cursor: Option<String>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -36,6 +38,9 @@ struct Shown {
     is_online: bool,
     rotation_pending: bool,
     rejected_since: Option<Timestamp>,
+    health_score: u8,
+    is_stale: bool,
+    duplicate: bool,
 }
 
 impl From<AgentSummary> for Shown {
@@ -54,6 +59,9 @@ impl From<AgentSummary> for Shown {
             is_online: it.is_online,
             rotation_pending: it.rotation_pending,
             rejected_since: it.rejected_since,
+            health_score: it.judged.health_score,
+            is_stale: it.judged.is_stale,
+            duplicate: it.judged.is_duplicate,
         }
     }
 }
@@ -70,7 +78,12 @@ pub(crate) async fn list(caller: Caller<ReadAgents>, request: Request) -> Answer
     let fleet = match filter(&request.query()?)? {
         Some(filter) => {
             let page = agents::list_agents(caller.actor(), filter).await?;
-            Fleet { agents: page.agents.into_iter().map(Shown::from).collect(), total: page.total }
+            let next = page.next.map(|it| (it.last_heartbeat.map(|it| it.unix_ms), it.id));
+            Fleet {
+                agents: page.agents.into_iter().map(Shown::from).collect(),
+                total: page.total,
+                next_cursor: next.as_ref().map(cursor::encode).transpose()?,
+            }
         }
         None => Fleet::default(),
     };
@@ -80,6 +93,7 @@ pub(crate) async fn list(caller: Caller<ReadAgents>, request: Request) -> Answer
 /// None where a word is asked for that no agent has.
 fn filter(query: &Query) -> Result<Option<AgentFilter>, Problem> {
     let page = query.page(50)?;
+    let after: Option<(Option<i64>, String)> = query.cursor()?;
     let (status, os) = (query.one("status")?, query.one("os")?);
     let filter = AgentFilter {
         status: status.and_then(AgentStatus::from_word),
@@ -87,8 +101,13 @@ fn filter(query: &Query) -> Result<Option<AgentFilter>, Problem> {
         hostname: query.text("hostname")?,
         tag: query.text("tag")?,
         online_only: query.one("online_only")? == Some("true"),
+        stale_only: query.one("stale_only")? == Some("true"),
         limit: page.limit,
-        offset: page.offset,
+        offset: if after.is_some() { 0 } else { page.offset },
+        after: after.map(|(unix_ms, id)| Position {
+            last_heartbeat: unix_ms.map(|unix_ms| Timestamp { unix_ms }),
+            id,
+        }),
     };
     let known = status.is_none() == filter.status.is_none() && os.is_none() == filter.os.is_none();
     Ok(known.then_some(filter))

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[derive(JsonSchema, Serialize)]
-struct Shown {
+pub(super) struct Shown {
     id: String,
     org_id: String,
     hostname: String,
@@ -34,6 +34,9 @@ struct Shown {
     rotation_pending: bool,
     is_online: bool,
     rejected_since: Option<Timestamp>,
+    health_score: u8,
+    is_stale: bool,
+    duplicate: bool,
 }
 
 impl From<Agent> for Shown {
@@ -56,6 +59,9 @@ impl From<Agent> for Shown {
             rotation_pending: it.rotation_pending,
             is_online: it.is_online,
             rejected_since: it.rejected_since,
+            health_score: it.judged.health_score,
+            is_stale: it.judged.is_stale,
+            duplicate: it.judged.is_duplicate,
         }
     }
 }
