@@ -60,92 +60,80 @@ impl Scene {
         self.app.database().execute(sql, [ORG]);
     }
 
+    /// Makes what the route needs beyond the scene, and returns its id.
+    async fn prepare(&self, route: &Route) -> String {
+        let id = |answer: tests::Answer| {
+            let data = answer.data();
+            data["id"].as_str().unwrap_or_else(|| panic!("{data} has no id")).to_owned()
+        };
+        match route.pattern {
+            "/api/agent/admin/schedules/{id}" => id(self
+                .admin
+                .post("/api/agent/admin/schedules", &self.schedule())
+                .await
+                .expect(201)),
+            "/api/users/invitations/{id}/revoke" => {
+                id(self.admin.post("/api/users/invite", &invited()).await.expect(200))
+            }
+            "/api/users/{id}" | "/api/users/{id}/role" | "/api/users/{id}/status" => {
+                id(self.admin.post("/api/users", &account()).await.expect(201))
+            }
+            "/api/api-keys/{id}" => id(self.admin.post("/api/api-keys", &key()).await.expect(201)),
+            "/api/agent/admin/approvals/{id}/approve" | "/api/agent/admin/approvals/{id}/deny" => {
+                self.await_approval();
+                "w1".to_owned()
+            }
+            "/api/agent/admin/ingestion/retry" => {
+                self.end_unstored(1);
+                String::new()
+            }
+            "/api/agent/admin/ingestion/reset" => {
+                self.end_unstored(10);
+                String::new()
+            }
+            "/api/agent/admin/tokens/{id}" => self.token.clone(),
+            pattern if pattern.contains("/agents/{id}") => self.agent.id().to_owned(),
+            pattern if pattern.contains("/tasks/{id}") => self.task.clone(),
+            _ => TEST.to_owned(),
+        }
+    }
+
+    fn schedule(&self) -> Value {
+        json!({
+            "org_id": ORG, "agent_ids": [self.agent.id()], "test_uuid": TEST, "test_name": "t", "binary_name": TEST,
+            "schedule_type": "daily", "schedule_config": { "time": "10:00" },
+        })
+    }
+
     /// Calls the route so that it succeeds, and returns the action that it shall have recorded; none
     /// where there is nothing that it could change.
-    async fn call(&self, route: &Route) -> Option<&'static str> {
-        let agents = json!({ "org_id": ORG, "agent_ids": [self.agent.id()] });
-        let order = |more: Value| {
-            let mut order = agents.clone();
-            order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            order
+    async fn call(&self, route: &Route, id: &str) -> Option<&'static str> {
+        let step = match (route.method.as_str(), route.pattern) {
+            ("POST", "/api/agent/admin/versions/upload") => {
+                self.admin.send_release("1.0.1", LINUX, b"another agent").await.expect(201);
+                return Some("version.publish");
+            }
+            ("POST", "/api/tests/builds/{uuid}/upload-binary") => {
+                self.admin.send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
+                return Some("build.upload");
+            }
+            // Refused, whoever asks.
+            ("POST", "/api/agent/admin/versions" | "/api/agent/admin/versions/build") => {
+                return None;
+            }
+            _ => self
+                .of_tasks(route)
+                .or_else(|| self.of_fleet(route))
+                .or_else(|| of_organization(route)),
         };
-        let (path, body, action): (String, Option<Value>, _) =
-            match (route.method.as_str(), route.pattern) {
-                ("POST", "/api/agent/admin/tokens") => {
-                    (route.path(""), Some(json!({ "org_id": ORG })), "token.create")
-                }
-                ("DELETE", "/api/agent/admin/tokens/{id}") => {
-                    (route.path(&self.token), None, "token.revoke")
-                }
-                ("POST", "/api/agent/admin/agents/{id}/rotate-key") => {
-                    (route.path(self.agent.id()), None, "agent.rotate-key")
-                }
-                ("POST", "/api/agent/admin/tasks") => {
-                    let test = json!({ "test_uuid": TEST, "test_name": "t", "binary_name": TEST });
-                    (route.path(""), Some(order(test)), "task.create")
-                }
-                ("POST", "/api/agent/admin/tasks/command") => {
-                    (route.path(""), Some(order(json!({ "command": "id" }))), "task.create")
-                }
-                ("POST", "/api/agent/admin/tasks/update" | "/api/agent/admin/tasks/uninstall") => {
-                    (route.path(""), Some(agents), "task.create")
-                }
-                ("POST", "/api/agent/admin/tasks/{id}/cancel") => {
-                    (route.path(&self.task), None, "task.cancel")
-                }
-                ("POST", "/api/agent/admin/tasks/bulk") => {
-                    let many = json!({ "task_ids": [self.task], "action": "cancel" });
-                    (route.path(""), Some(many), "task.cancel")
-                }
-                ("DELETE", "/api/agent/admin/tasks/{id}") => {
-                    (route.path(&self.task), None, "task.delete")
-                }
-                ("PATCH", "/api/agent/admin/tasks/{id}/notes") => {
-                    (route.path(&self.task), Some(json!({ "content": "seen" })), "task.annotate")
-                }
-                ("POST", "/api/agent/admin/approvals/{id}/approve") => {
-                    self.await_approval();
-                    (route.path("w1"), None, "approval.approve")
-                }
-                ("POST", "/api/agent/admin/approvals/{id}/deny") => {
-                    self.await_approval();
-                    (route.path("w1"), Some(json!({})), "approval.deny")
-                }
-                ("PUT", "/api/agent/admin/settings/approvals") => {
-                    let demands =
-                        json!({ "commands": true, "uninstalls": true, "mandatory_updates": true });
-                    (route.path(""), Some(demands), "settings.update")
-                }
-                ("DELETE", "/api/agent/admin/versions/{version}/{os}/{arch}") => (
-                    "/api/agent/admin/versions/1.0.0/linux/amd64".to_owned(),
-                    None,
-                    "version.withdraw",
-                ),
-                ("POST", "/api/agent/admin/versions/upload") => {
-                    self.admin.send_release("1.0.1", LINUX, b"another agent").await.expect(201);
-                    return Some("version.publish");
-                }
-                ("DELETE", "/api/tests/builds/{uuid}") => (route.path(TEST), None, "build.remove"),
-                ("POST", "/api/tests/builds/{uuid}/upload-binary") => {
-                    self.admin.send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
-                    return Some("build.upload");
-                }
-                ("POST", "/api/agent/admin/ingestion/retry") => {
-                    self.end_unstored(1);
-                    (route.path(""), None, "ingestion.retry")
-                }
-                ("POST", "/api/agent/admin/ingestion/reset") => {
-                    self.end_unstored(10);
-                    (route.path(""), None, "ingestion.reset")
-                }
-                // Refused, whoever asks.
-                ("POST", "/api/agent/admin/versions" | "/api/agent/admin/versions/build") => {
-                    return None;
-                }
-                (method, pattern) => {
-                    panic!("what does {method} {pattern} record, and by which call?")
-                }
-            };
+        let (body, action) =
+            step.unwrap_or_else(|| panic!("what does {route:?} record, and by which call?"));
+        let path = match route.pattern {
+            "/api/agent/admin/versions/{version}/{os}/{arch}" => {
+                "/api/agent/admin/versions/1.0.0/linux/amd64".to_owned()
+            }
+            _ => route.path(id),
+        };
         let request = self.admin.request(route.method.clone(), &path);
         let request = match &body {
             Some(body) => request.json(body),
@@ -156,6 +144,97 @@ impl Scene {
         assert_eq!(self.last("request_id"), "walk-7", "{route:?}");
         Some(action)
     }
+
+    fn of_tasks(&self, route: &Route) -> Option<Step> {
+        let order = |more: Value| {
+            let mut order = json!({ "org_id": ORG, "agent_ids": [self.agent.id()] });
+            order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Some(order)
+        };
+        let below = route.pattern.strip_prefix("/api/agent/admin/")?;
+        Some(match (route.method.as_str(), below) {
+            ("POST", "tasks") => (
+                order(json!({ "test_uuid": TEST, "test_name": "t", "binary_name": TEST })),
+                "task.create",
+            ),
+            ("POST", "tasks/command") => (order(json!({ "command": "id" })), "task.create"),
+            ("POST", "tasks/update" | "tasks/uninstall") => (order(json!({})), "task.create"),
+            ("POST", "tasks/{id}/cancel") => (None, "task.cancel"),
+            ("POST", "tasks/bulk") => {
+                (Some(json!({ "task_ids": [self.task], "action": "cancel" })), "task.cancel")
+            }
+            ("DELETE", "tasks/{id}") => (None, "task.delete"),
+            ("PATCH", "tasks/{id}/notes") => (Some(json!({ "content": "seen" })), "task.annotate"),
+            ("POST", "schedules") => (Some(self.schedule()), "schedule.create"),
+            ("PATCH", "schedules/{id}") => (Some(json!({ "name": "n" })), "schedule.update"),
+            ("DELETE", "schedules/{id}") => (None, "schedule.delete"),
+            ("POST", "approvals/{id}/approve") => (None, "approval.approve"),
+            ("POST", "approvals/{id}/deny") => (Some(json!({})), "approval.deny"),
+            ("POST", "ingestion/retry") => (None, "ingestion.retry"),
+            ("POST", "ingestion/reset") => (None, "ingestion.reset"),
+            _ => return None,
+        })
+    }
+
+    fn of_fleet(&self, route: &Route) -> Option<Step> {
+        let below = route.pattern.strip_prefix("/api/agent/admin/")?;
+        Some(match (route.method.as_str(), below) {
+            ("POST", "tokens") => (Some(json!({ "org_id": ORG })), "token.create"),
+            ("DELETE", "tokens/{id}") => (None, "token.revoke"),
+            ("POST", "agents/{id}/rotate-key") => (None, "agent.rotate-key"),
+            ("PATCH", "agents/{id}") => (Some(json!({ "status": "disabled" })), "agent.update"),
+            ("DELETE", "agents/{id}") => (None, "agent.decommission"),
+            ("POST", "agents/{id}/tags") => (Some(json!({ "tag": "t" })), "agent.tag"),
+            ("DELETE", "agents/{id}/tags/{tag}") => (None, "agent.untag"),
+            ("POST", "agents/bulk") => {
+                let many = json!({ "agent_ids": [self.agent.id()], "action": "disable" });
+                (Some(many), "agent.disable")
+            }
+            ("PUT", "settings/auto-rotation") => {
+                (Some(json!({ "enabled": true, "intervalDays": 60 })), "settings.update")
+            }
+            ("PUT", "settings/approvals") => {
+                let all =
+                    json!({ "commands": true, "uninstalls": true, "mandatory_updates": true });
+                (Some(all), "settings.update")
+            }
+            ("DELETE", "versions/{version}/{os}/{arch}") => (None, "version.withdraw"),
+            _ => return None,
+        })
+    }
+}
+
+/// What to send, and the action that is recorded.
+type Step = (Option<Value>, &'static str);
+
+fn of_organization(route: &Route) -> Option<Step> {
+    Some(match (route.method.as_str(), route.pattern) {
+        ("POST", "/api/users") => (Some(account()), "user.create"),
+        ("POST", "/api/users/invite") => (Some(invited()), "invitation.create"),
+        ("POST", "/api/users/invitations/{id}/revoke") => (None, "invitation.revoke"),
+        ("PUT", "/api/users/{id}/role") => (Some(json!({ "role": "analyst" })), "user.role"),
+        ("DELETE", "/api/users/{id}/role") => (None, "user.role"),
+        ("PUT", "/api/users/{id}/status") => {
+            (Some(json!({ "status": "disabled" })), "user.disable")
+        }
+        ("DELETE", "/api/users/{id}") => (None, "user.remove"),
+        ("POST", "/api/api-keys") => (Some(key()), "api_key.create"),
+        ("DELETE", "/api/api-keys/{id}") => (None, "api_key.revoke"),
+        ("DELETE", "/api/tests/builds/{uuid}") => (None, "build.remove"),
+        _ => return None,
+    })
+}
+
+fn account() -> Value {
+    json!({ "email": "ada@example.org", "name": "Ada", "password": "a long sentence of words" })
+}
+
+fn invited() -> Value {
+    json!({ "email": "grace@example.org", "role": "analyst" })
+}
+
+fn key() -> Value {
+    json!({ "name": "pipeline", "scope": "read" })
 }
 
 fn routes_of_people(changing: bool) -> Vec<Route> {
@@ -169,8 +248,9 @@ fn routes_of_people(changing: bool) -> Vec<Route> {
 async fn every_change_by_a_person_is_one_row_of_its_name() {
     for route in routes_of_people(true) {
         let scene = scene().await;
+        let id = scene.prepare(&route).await;
         let before = scene.rows();
-        let Some(action) = scene.call(&route).await else {
+        let Some(action) = scene.call(&route, &id).await else {
             assert_eq!(scene.rows(), before, "{route:?}");
             continue;
         };
