@@ -43,6 +43,8 @@ async fn an_agent_that_never_reported_is_offline() {
         "id": agent.id(), "org_id": "org-1", "hostname": "ws-1", "os": "linux", "arch": "amd64",
         "agent_version": "0.6.2", "status": "active", "runtime_status": "offline", "last_heartbeat": "",
         "tags": [], "is_online": false, "rotation_pending": false, "rejected_since": null,
+        // Samples are 40 of 100 points, and there is none.
+        "health_score": 60, "is_stale": false, "duplicate": false,
     });
     let mut shown = page.data()["agents"][0].clone();
     if shown.get("rejected_since").is_none() {

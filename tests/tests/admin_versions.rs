@@ -57,7 +57,7 @@ async fn a_binary_is_hashed_signed_and_listed() {
         json!({
             "version": "0.6.2", "os": "linux", "arch": "amd64",
             "binary_sha256": "49c4e33f680490c29be9baa0f72b3a2ca9292cf8234010a3722d92785584ad57", "binary_size": 20,
-            "release_notes": "Fixes", "mandatory": true, "signed": false,
+            "release_notes": "Fixes", "mandatory": true, "signed": false, "awaiting_approval": null,
             "binary_signature": "666248035fd954aacb536e0aaad3f4f95d2ccb051da4be9118abaa0ed26c6e32c683bcdff060e78a05c2276b3e7ec9417fc908e85cc99cd22de8bc4993b86802",
         })
     );

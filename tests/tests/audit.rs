@@ -92,6 +92,11 @@ impl Scene {
                 String::new()
             }
             "/api/agent/admin/tokens/{id}" => self.token.clone(),
+            "/api/agent/admin/agents/{id}/tags/{tag}" => {
+                let path = format!("/api/agent/admin/agents/{}/tags", self.agent.id());
+                self.admin.post(&path, &json!({ "tag": self.agent.id() })).await.expect(200);
+                self.agent.id().to_owned()
+            }
             pattern if pattern.contains("/agents/{id}") => self.agent.id().to_owned(),
             pattern if pattern.contains("/tasks/{id}") => self.task.clone(),
             _ => TEST.to_owned(),

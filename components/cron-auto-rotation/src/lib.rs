@@ -75,7 +75,7 @@ async fn handle(received: Received) -> Result<Sent, ErrorCode> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_description_is_current() {
+    fn the_document_is_current() {
         web::openapi::assert_current("cron-auto-rotation", &super::routes());
     }
 }

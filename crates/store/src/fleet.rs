@@ -82,8 +82,8 @@ pub async fn work(db: &impl Db, org: &OrgId, now: Timestamp) -> Result<Work, Err
             "SELECT (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'pending'),
                     (SELECT count(*) FROM tasks
                       WHERE org_id = ?1 AND status IN ('assigned', 'downloading', 'executing')),
-                    (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'completed' AND completed_at > ?2),
-                    (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'failed' AND completed_at > ?2)",
+                    (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'completed' AND status IN ('completed', 'failed') AND completed_at > ?2),
+                    (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'failed' AND status IN ('completed', 'failed') AND completed_at > ?2)",
             &[org.into(), (now - Span::days(1)).into()],
         )
         .await?;
