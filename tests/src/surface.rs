@@ -33,6 +33,7 @@ impl Route {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn routes() -> Vec<Route> {
     use Caller::{Anybody, Device, Person, Scheduler, SignedIn};
     let table: &[(&str, &'static str, Caller)] = &[

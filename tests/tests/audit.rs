@@ -153,7 +153,7 @@ impl Scene {
     fn of_tasks(&self, route: &Route) -> Option<Step> {
         let order = |more: Value| {
             let mut order = json!({ "org_id": ORG, "agent_ids": [self.agent.id()] });
-            order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            order.as_object_mut()?.extend(more.as_object()?.clone());
             Some(order)
         };
         let below = route.pattern.strip_prefix("/api/agent/admin/")?;

@@ -116,6 +116,7 @@ async fn schedules_are_listed_page_by_page_until_they_are_deleted() {
 
 // D-28, A13 210–212, B7 453, 454
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_is_wrong_with_a_schedule_is_named_field_by_field() {
     let (_app, admin, agents) = fleet(1).await;
     let agents = [agents[0].id()];

@@ -63,13 +63,11 @@ impl Guest for Component {
         let denied =
             approvals::record_denial(call.db, &org, &id, reason.as_deref(), &entry).await?;
         audit::seal(&call, &org).await;
-        match denied {
-            Some(denied) => Ok(denied.into()),
-            None => {
-                let since = DecideError::Fault(Fault::Unavailable);
-                Err(undecided(&call, &org, &id, since).await?)
-            }
-        }
+        let Some(denied) = denied else {
+            let since = DecideError::Fault(Fault::Unavailable);
+            return Err(undecided(&call, &org, &id, since).await?);
+        };
+        Ok(denied.into())
     }
 
     async fn find_demands(by: Actor) -> Result<Wire, Fault> {

@@ -60,12 +60,15 @@ impl Guest for Component {
     }
 }
 
+/// `(next, agent, occurrence that ran)` of one machine, instants in Unix milliseconds.
+type Turn = (Option<i64>, String, Option<i64>);
+
 /// What has become due of a schedule, machine by machine where they have their own times.
 struct Due {
     /// Agents and the occurrences they run now.
     runs: Vec<(String, Vec<Timestamp>)>,
-    /// `(next, agent, occurrence that ran)` where machines have their own times.
-    members: Option<Vec<(Option<i64>, String, Option<i64>)>>,
+    /// Where machines have their own times.
+    members: Option<Vec<Turn>>,
     next: Option<Timestamp>,
     missed: u32,
 }

@@ -165,9 +165,9 @@ mod tests {
         ];
         let hash = key.link(None, &one);
         for (number, change) in changes.iter().enumerate() {
-            let mut changed = record();
-            change(&mut changed);
-            assert_ne!(key.link(None, &changed), hash, "change {number}");
+            let mut other = record();
+            change(&mut other);
+            assert_ne!(key.link(None, &other), hash, "change {number}");
         }
         assert_ne!(key.link(Some(&Digest::of("before")), &one), hash);
         assert_ne!(self::key("t").link(None, &one), hash);

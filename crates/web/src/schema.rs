@@ -54,7 +54,7 @@ pub struct Length {
 }
 
 impl Length {
-    fn outline(self, items: Value) -> Value {
+    fn outline(self, items: &Value) -> Value {
         let mut schema = json!({ "type": "array", "items": items });
         if self.empty.is_some() {
             schema["minItems"] = json!(1);

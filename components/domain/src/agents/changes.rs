@@ -30,13 +30,13 @@ pub(super) async fn update(
     let status = change.status.map(Into::into);
     let updated = changes::record_update(call.db, order, status, tags.as_deref()).await?;
     audit::seal(call, &org).await;
-    match updated.is_empty() {
-        true => Err(match standing(call, &org, &agents).await? {
-            None => ChangeError::NotFound,
-            Some(it) => ChangeError::Gone(it.status.into()),
-        }),
-        false => Ok(()),
+    if !updated.is_empty() {
+        return Ok(());
     }
+    Err(match standing(call, &org, &agents).await? {
+        None => ChangeError::NotFound,
+        Some(it) => ChangeError::Gone(it.status.into()),
+    })
 }
 
 pub(super) async fn decommission(call: &Call, by: &Actor, id: &str) -> Result<(), ChangeError> {
@@ -85,9 +85,10 @@ pub(super) async fn update_many(
     let ids: Vec<String> = ids.into_iter().map(|it: AgentId| it.0).collect();
     let agents = json(&ids)?;
     let changed = perform(call, by, &agents, &action).await?;
-    let standings = match changed.len() == ids.len() {
-        true => Vec::new(),
-        false => changes::list_standings(call.db, &OrgId(by.org_id.clone()), &agents).await?,
+    let standings = if changed.len() == ids.len() {
+        Vec::new()
+    } else {
+        changes::list_standings(call.db, &OrgId(by.org_id.clone()), &agents).await?
     };
     let mut outcome = BulkOutcome { updated: Vec::new(), skipped: Vec::new() };
     for id in ids {

@@ -52,8 +52,8 @@ impl Recurrence {
     }
 
     /// The first day of it, this one included.
-    pub(super) fn next_date(&self, from: Date) -> Option<Date> {
-        match *self {
+    pub(super) fn next_date(self, from: Date) -> Option<Date> {
+        match self {
             Self::Once(date) => (date >= from).then_some(date),
             Self::Daily => Some(from),
             Self::Weekly(days) => {

@@ -35,13 +35,11 @@ pub async fn check(
     let mut walk = Verification::of_all(key);
     if from > 1 {
         let before = section(db, org, from - 1, 1).await?;
-        match before.rows.first().filter(|it| it.seq == from - 1) {
-            Some(row) => walk = Verification::after(key, row),
-            None => {
-                let missing = Fault { seq: from - 1, kind: FaultKind::Missing };
-                return Ok(summary(&walk, Some(missing), None, before.head));
-            }
-        }
+        let Some(row) = before.rows.first().filter(|it| it.seq == from - 1) else {
+            let missing = Fault { seq: from - 1, kind: FaultKind::Missing };
+            return Ok(summary(&walk, Some(missing), None, before.head));
+        };
+        walk = Verification::after(key, row);
     }
     loop {
         let page = section(db, org, walk.next(), PAGE).await?;

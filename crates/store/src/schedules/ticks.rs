@@ -28,7 +28,7 @@ pub async fn list_due(db: &impl Db, now: Timestamp, at_most: u32) -> Result<Vec<
 /// What the tasks of a run have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct Firing<'a> {
-    /// A JSON object: at, expires_at, ttl_seconds, batch_id, os, arch, payload.
+    /// A JSON object: `at`, `expires_at`, `ttl_seconds`, `batch_id`, `os`, `arch`, `payload`.
     pub common: &'a str,
     /// A JSON array of `[task id, agent id, occurrence]`.
     pub targets: &'a str,

@@ -40,11 +40,11 @@ pub(super) fn with_tier(mut document: Value, tier: &str, routes: &Routes) -> Val
     }
     assert!(undescribed.is_empty(), "without `.described(…)`: {undescribed:#?}");
     paths.retain(|_, operations| operations.as_object().is_some_and(|it| !it.is_empty()));
-    frame(Value::Object(paths))
+    frame(&Value::Object(paths))
 }
 
 /// All of the document but what it says of paths is said here.
-fn frame(paths: Value) -> Value {
+fn frame(paths: &Value) -> Value {
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {

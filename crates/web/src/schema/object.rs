@@ -166,7 +166,7 @@ impl<'a> Object<'a> {
     }
 
     pub fn strings(&mut self, key: &str, length: Length, text: Text) -> Vec<String> {
-        self.note(key, true, || length.outline(text.outline()));
+        self.note(key, true, || length.outline(&text.outline()));
         let Some(items) = self.items(key, length) else { return Vec::new() };
         let items = items.into_iter().enumerate().map(|(index, item)| match item {
             Value::String(value) => {
@@ -183,7 +183,7 @@ impl<'a> Object<'a> {
         length: Length,
         text: Text,
     ) -> Option<Vec<String>> {
-        self.note(key, false, || length.outline(text.outline()));
+        self.note(key, false, || length.outline(&text.outline()));
         self.has(key).then(|| self.strings(key, length, text))
     }
 
@@ -226,7 +226,7 @@ impl<'a> Object<'a> {
         let length = Length { empty: None, most };
         if self.is_outlined() {
             let (described, made) = outline::outlined(schema);
-            self.note(key, false, || length.outline(described));
+            self.note(key, false, || length.outline(&described));
             return vec![made];
         }
         if !self.has(key) {
@@ -245,7 +245,7 @@ impl<'a> Object<'a> {
 
     /// Whole numbers, each within bounds.
     pub fn integers(&mut self, key: &str, length: Length, whole: Whole) -> Vec<i64> {
-        self.note(key, true, || length.outline(whole.outline()));
+        self.note(key, true, || length.outline(&whole.outline()));
         let Some(items) = self.items(key, length) else { return Vec::new() };
         let items = items.into_iter().enumerate().map(|(index, item)| {
             let path = format!("{key}.{index}");
@@ -266,7 +266,7 @@ impl<'a> Object<'a> {
         length: Length,
         whole: Whole,
     ) -> Option<Vec<i64>> {
-        self.note(key, false, || length.outline(whole.outline()));
+        self.note(key, false, || length.outline(&whole.outline()));
         self.has(key).then(|| self.integers(key, length, whole))
     }
 

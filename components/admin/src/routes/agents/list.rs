@@ -24,6 +24,7 @@ struct Fleet {
 }
 
 #[derive(JsonSchema, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own on the wire")]
 struct Shown {
     id: String,
     org_id: String,

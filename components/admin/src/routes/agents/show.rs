@@ -16,6 +16,7 @@ use crate::{
 };
 
 #[derive(JsonSchema, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own on the wire")]
 pub(super) struct Shown {
     id: String,
     org_id: String,

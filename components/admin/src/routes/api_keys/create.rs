@@ -55,13 +55,13 @@ fn read(body: &mut Object<'_>) -> (String, KeyScope, Life) {
     let life = match (until, days) {
         (None, None) => Life::Endless,
         (None, Some(days)) => Life::Days(days),
-        (Some(text), _) => match instant::parse(&text).filter(|_| text.ends_with('Z')) {
-            Some(unix_ms) => Life::Until(Timestamp { unix_ms }),
-            None => {
+        (Some(text), _) => {
+            let at = instant::parse(&text).filter(|_| text.ends_with('Z'));
+            if at.is_none() {
                 body.issue("expires_at", "Invalid ISO datetime");
-                Life::Endless
             }
-        },
+            at.map_or(Life::Endless, |unix_ms| Life::Until(Timestamp { unix_ms }))
+        }
     };
     (name, scope, life)
 }

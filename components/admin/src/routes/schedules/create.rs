@@ -28,7 +28,7 @@ pub(crate) fn describe() -> Operation {
     Operation::new("Schedule a test, or see whom it would reach")
         .query(is_dry)
         .body(Rules::STRICT, read)
-        .answers::<DryRun>(200)
+        .answers::<Rehearsal>(200)
         .answers::<Shown>(201)
         .refuses(&[404])
 }
@@ -45,7 +45,7 @@ pub(crate) async fn create(caller: Caller<CreateSchedules>, mut request: Request
     }
     if dry_run {
         let run = schedules::dry_run_schedule(caller.actor(), new).await.map_err(refused)?;
-        return Response::data(StatusCode::OK, &DryRun::from(run));
+        return Response::data(StatusCode::OK, &Rehearsal::from(run));
     }
     let created = schedules::create_schedule(caller.actor(), new).await.map_err(refused)?;
     Response::data(StatusCode::CREATED, &Shown::from(created))
@@ -89,7 +89,7 @@ fn read(body: &mut Object<'_>) -> (String, NewSchedule) {
 }
 
 #[derive(JsonSchema, Serialize)]
-struct DryRun {
+struct Rehearsal {
     dry_run: bool,
     would_create: usize,
     targets: Vec<Target>,
@@ -109,7 +109,7 @@ struct Skipped {
     reason: String,
 }
 
-impl From<ScheduleDryRun> for DryRun {
+impl From<ScheduleDryRun> for Rehearsal {
     fn from(it: ScheduleDryRun) -> Self {
         let target =
             |it: schedules::DryTarget| Target { agent_id: it.agent_id, hostname: it.hostname };

@@ -27,7 +27,7 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn show(caller: Caller<WriteAgents>, _: Request) -> Answer {
-    answer(&organization::find_auto_rotation(caller.actor()).await?)
+    answer(organization::find_auto_rotation(caller.actor()).await?)
 }
 
 pub(crate) fn describe_update() -> Operation {
@@ -39,7 +39,7 @@ pub(crate) fn describe_update() -> Operation {
 pub(crate) async fn update(caller: Caller<WriteAgents>, mut request: Request) -> Answer {
     let settings = schema::read(request.body(Rules::STRICT).await?, read)?;
     organization::record_auto_rotation(caller.actor(), settings).await?;
-    answer(&settings)
+    answer(settings)
 }
 
 fn read(body: &mut Object<'_>) -> AutoRotation {
@@ -49,7 +49,7 @@ fn read(body: &mut Object<'_>) -> AutoRotation {
     }
 }
 
-fn answer(it: &AutoRotation) -> Answer {
+fn answer(it: AutoRotation) -> Answer {
     let shown = Shown { enabled: it.enabled, interval_days: it.interval_days };
     Response::data(StatusCode::OK, &shown)
 }
