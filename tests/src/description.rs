@@ -27,7 +27,7 @@ pub fn operations() -> Vec<(String, String)> {
 
 /// The pattern of the described operation that a request is.
 pub fn pattern(method: &str, path: &str) -> Option<&'static str> {
-    let (pattern, operations) = find(&DOCUMENT, path)?;
+    let (pattern, operations) = find(&DOCUMENT, method, path)?;
     (!operations[method.to_ascii_lowercase()].is_null()).then_some(pattern)
 }
 
@@ -42,12 +42,12 @@ pub fn check(method: &Method, target: &str, status: StatusCode) {
 fn fault(document: &Value, method: &Method, target: &str, status: StatusCode) -> Option<String> {
     // What the host answers by itself, and what holds for every path.
     const NOT_OURS: [u16; 4] = [404, 405, 414, 431];
-    let path = target.split('?').next().unwrap_or_default();
-    let (pattern, operations) = find(document, path)?;
+    let path = target.split(['?', '#']).next().unwrap_or_default();
     if *method == Method::OPTIONS {
         return None;
     }
     let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let (pattern, operations) = find(document, method.as_str(), path)?;
     let operation = &operations[method.as_str().to_ascii_lowercase()];
     if operation.is_null() {
         let told = NOT_OURS.contains(&status.as_u16());
@@ -58,12 +58,14 @@ fn fault(document: &Value, method: &Method, target: &str, status: StatusCode) ->
     (!described && !is_hosts).then(|| format!("{method} {pattern}: {status} is not described"))
 }
 
-/// The path that fits, the one with the fewest parameters first; spelled as the host routes it.
-fn find<'a>(document: &'a Value, path: &str) -> Option<(&'a str, &'a Value)> {
+/// The path that fits and knows the method, the one with the fewest parameters first, as tiers
+/// route; spelled as the host routes it.
+fn find<'a>(document: &'a Value, method: &str, path: &str) -> Option<(&'a str, &'a Value)> {
+    let method = method.to_ascii_lowercase();
     let paths = document["paths"].as_object()?.iter();
     let fitting = paths.filter(|(pattern, _)| fits(pattern, path));
     fitting
-        .min_by_key(|(pattern, _)| pattern.matches('{').count())
+        .min_by_key(|(pattern, it)| (it[&method].is_null(), pattern.matches('{').count()))
         .map(|(pattern, it)| (pattern.as_str(), it))
 }
 
@@ -106,7 +108,8 @@ mod tests {
     #[test]
     fn words_come_before_parameters() {
         check(&Method::POST, "/api/things/first", 201, None);
-        check(&Method::GET, "/api/things/first", 405, None);
+        check(&Method::GET, "/api/things/first", 200, None);
+        check(&Method::PUT, "/api/things/first", 405, None);
     }
 
     #[test]

@@ -756,6 +756,7 @@ async fn no_route_is_anybodys_by_mistake() {
             "/api/health",
             "/api/health/ready",
             "/api/capabilities",
+            "/api/openapi.json",
             "/api/agent/enroll",
             "/api/agent/config",
             "/api/agent/download",
