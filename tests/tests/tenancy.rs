@@ -215,11 +215,78 @@ async fn lists_never_show_anything_of_theirs() {
     app.admin(MINE).order_command(agent.id(), "whoami").await;
     app.admin(MINE).send_release("1.0.0", LINUX, b"my agent").await.expect(201);
     app.admin(MINE).mint(3).await;
+    app.admin(MINE).send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
+    let daily = json!({"schedule_type": "daily", "schedule_config": {"time": "10:00"}});
+    app.admin(MINE).schedule(&[agent.id()], TEST, &daily).await.expect(201);
     for path in &lists {
         let (list, total) = rows(path).await;
         assert_eq!((list.len(), total), (1, 1), "{path}");
         assert!(!Value::from(list).to_string().contains(THEIRS), "{path}");
     }
+}
+
+#[tokio::test]
+async fn figures_never_count_anything_of_theirs() {
+    let app = App::start().await;
+    let mut theirs = theirs(&app).await;
+    theirs.agent.heartbeat().await;
+    theirs.agent.work().await;
+    let figures = async |of: &str| {
+        let read = async |path: &str| {
+            let path = format!("/api/agent/admin/metrics{path}");
+            app.admin(of).get(&path).await.expect(200).data()
+        };
+        (read("").await, read("/fleet-health").await)
+    };
+    let nothing = json!({
+        "total": 0, "online": 0, "offline": 0, "by_os": {}, "by_status": {}, "by_version": {}, "pending_tasks": 0,
+        "task_activity_24h": {"completed": 0, "failed": 0, "total": 0, "success_rate": 0, "in_progress": 0},
+    });
+    let health = json!({
+        "fleet_uptime_percent_30d": 0, "task_success_rate_7d": 100, "mtbf_hours": null,
+        "stale_agent_count": 0, "stale_agent_ids": [], "avg_health_score": 0,
+    });
+    assert_eq!(figures(MINE).await, (nothing, health));
+    let before = figures(THEIRS).await;
+    assert_eq!((&before.0["total"], &before.0["online"]), (&json!(1), &json!(1)));
+    assert_eq!(before.0["task_activity_24h"]["completed"], 1);
+
+    // Nor does anything of mine change what they see.
+    let mut own = app.enroll(MINE).await;
+    own.heartbeat().await;
+    app.admin(MINE).order_command(own.id(), "id").await;
+    let (metrics, health) = figures(MINE).await;
+    assert_eq!((&metrics["total"], &metrics["pending_tasks"]), (&json!(1), &json!(1)));
+    assert_eq!(health["stale_agent_ids"], json!([own.id()]));
+    assert_eq!(figures(THEIRS).await, before);
+}
+
+#[tokio::test]
+async fn many_agents_are_mine_or_nobodys() {
+    let app = App::start().await;
+    let theirs = theirs(&app).await;
+    let own = app.enroll(MINE).await;
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let agent = |id: &str| {
+        let sql = "SELECT status || tags || updated_at FROM agents WHERE id = ?1";
+        app.database().value::<String>(sql, [id])
+    };
+    let before = agent(theirs.agent.id());
+    for action in ["add_tag", "remove_tag", "disable", "enable", "decommission"] {
+        let skipped = |id: &str| json!({"agent_id": id, "reason": "not_found"});
+        let order = json!({
+            "agent_ids": [theirs.agent.id(), own.id(), nobody], "action": action, "tag": "mine",
+        });
+        let outcome = app.admin(MINE).post("/api/agent/admin/agents/bulk", &order).await;
+        let expected = json!({
+            "updated": [own.id()], "skipped": [skipped(theirs.agent.id()), skipped(nobody)],
+        });
+        assert_eq!(outcome.expect(200).data(), expected, "{action}");
+        assert_eq!(agent(theirs.agent.id()), before, "{action}");
+    }
+    assert_eq!(app.admin(THEIRS).task(&theirs.task).await["status"], "pending");
+    let log = app.admin(THEIRS).get("/api/audit?action=agent.").await.expect(200).data();
+    assert_eq!(log["total"], 0);
 }
 
 #[tokio::test]

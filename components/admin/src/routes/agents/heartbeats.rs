@@ -58,7 +58,9 @@ pub(crate) async fn list(caller: Caller<ReadAgents>, request: Request) -> Answer
 }
 
 fn days(query: &Query) -> Result<u32, Problem> {
-    let Some(text) = query.one("days")? else { return Ok(7) };
-    let days = text.parse().ok().filter(|it| (1..=30).contains(it));
-    days.ok_or_else(|| Problem::bad_request("days must be between 1 and 30"))
+    // Given twice it is wrong in another way.
+    query.one("days")?;
+    let days = query.whole("days", 1, 30);
+    let days = days.map_err(|_| Problem::bad_request("days must be between 1 and 30"))?;
+    Ok(days.unwrap_or(7))
 }
