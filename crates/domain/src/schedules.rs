@@ -77,7 +77,7 @@ pub const RETRIED_FOR: Span = Span::hours(1);
 /// Agents of one schedule.
 pub const MOST_AGENTS: usize = 10_000;
 /// Occurrences in a row that blackout windows may swallow before we say that none is left.
-const MOST_SKIPS: usize = 100;
+const MOST_SKIPS: usize = 1000;
 /// Candidate dates to look at: today's may have passed, and a zone may have skipped a day.
 const MOST_DATES: usize = 4;
 
