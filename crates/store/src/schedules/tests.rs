@@ -255,7 +255,7 @@ async fn a_row_that_cannot_be_read_waits_behind_the_others() {
     assert!(matches!(&due[0], Err(it) if matches!(it.source, Error::Corrupt { .. })));
 
     record_fault(&db, &"s2".into(), "broken", NOW).await.unwrap();
-    assert_eq!(list_due(&db, NOW, 10).await, [seen.clone()]);
+    assert_eq!(list_due(&db, NOW, 10).await, std::slice::from_ref(&seen));
     let said = "SELECT last_error || (retry_at - ?1) || (failing_since = ?1) FROM schedules WHERE id = 's2'";
     let said = run(&db, said, &[NOW.into()]).await.swap_remove(0).text(0).unwrap();
     assert_eq!(said, "broken11");
