@@ -81,6 +81,7 @@ CREATE TABLE agent_events (
 
 CREATE INDEX agent_events_by_agent ON agent_events (agent_id, created_at DESC, id DESC);
 CREATE INDEX agent_events_by_type  ON agent_events (event_type, created_at);
+CREATE INDEX agent_events_by_age   ON agent_events (created_at);
 
 -- One sample per agent and five minutes.
 CREATE TABLE heartbeat_history (
@@ -376,6 +377,8 @@ CREATE TABLE agent_releases (
 CREATE INDEX agent_releases_latest ON agent_releases (os, arch, org_id, precedence DESC, created_at DESC);
 CREATE INDEX agent_releases_by_age ON agent_releases (org_id, created_at DESC);
 CREATE INDEX agent_releases_by_blob ON agent_releases (binary_sha256);
+-- A mandatory release that was refused stays withheld by its approval.
+CREATE INDEX agent_releases_awaiting ON agent_releases (awaiting_approval) WHERE awaiting_approval IS NOT NULL;
 
 CREATE TABLE builds (
   org_id     TEXT    NOT NULL,
@@ -491,7 +494,8 @@ BEGIN
 END;
 
 -- A run is one statement: it claims the occurrence, this makes the tasks. Agents that are not active,
--- of another platform than the build, or still at the task before, get none.
+-- of another platform than the build, or still at the task before, get none. Where that is all of
+-- them, the schedule says so.
 CREATE TRIGGER schedules_fired AFTER UPDATE OF firing ON schedules
 WHEN new.firing IS NOT NULL
 BEGIN
@@ -508,6 +512,10 @@ BEGIN
                       WHERE unfinished.schedule_id = new.id AND unfinished.agent_id = agents.id
                         AND unfinished.ended_by IS NULL)
       ON CONFLICT (schedule_id, agent_id, occurrence_at) WHERE schedule_id IS NOT NULL DO NOTHING;
+  UPDATE schedules
+     SET last_error = 'No agent could take the run', last_error_at = new.firing ->> 'at'
+   WHERE id = new.id
+     AND NOT EXISTS (SELECT 1 FROM tasks WHERE org_id = new.org_id AND batch_id = new.firing ->> 'batch_id');
   UPDATE schedules SET firing = NULL, targets = NULL WHERE id = new.id;
 END;
 
@@ -687,6 +695,8 @@ CREATE TABLE fleet_days (
   samples INTEGER NOT NULL,
   PRIMARY KEY (org_id, day)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX fleet_days_by_age ON fleet_days (day);
 
 CREATE TRIGGER heartbeat_history_counted AFTER INSERT ON heartbeat_history
 BEGIN
@@ -1055,6 +1065,7 @@ CREATE TABLE invitations (
 -- Whoever is invited again gets a new secret, not a second invitation.
 CREATE UNIQUE INDEX invitations_pending ON invitations (org_id, email) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX invitations_by_org ON invitations (org_id, created_at DESC, id DESC);
+CREATE INDEX invitations_by_age ON invitations (coalesce(accepted_at, revoked_at, expires_at));
 
 CREATE TABLE sessions (
   id             TEXT    NOT NULL PRIMARY KEY,
@@ -1075,7 +1086,8 @@ CREATE TABLE sessions (
 ) STRICT;
 
 CREATE INDEX sessions_by_account ON sessions (account_id, created_at DESC, id DESC) WHERE account_id IS NOT NULL;
-CREATE INDEX sessions_by_age ON sessions (expires_at);
+-- A session's retention begins when it ended, by whatever.
+CREATE INDEX sessions_by_age ON sessions (coalesce(ended_at, expires_at));
 
 -- Refresh tokens that were exchanged for others. Whoever presents one has a copy.
 CREATE TABLE rotated_refresh_tokens (
@@ -1156,8 +1168,8 @@ BEGIN
    WHERE id IN (SELECT id FROM sessions WHERE account_id = new.account_id
                  ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET 50);
   DELETE FROM sessions
-   WHERE id IN (SELECT id FROM sessions WHERE expires_at < new.created_at - 2592000000
-                 ORDER BY expires_at LIMIT 10);
+   WHERE id IN (SELECT id FROM sessions WHERE coalesce(ended_at, expires_at) < new.created_at - 2592000000
+                 ORDER BY coalesce(ended_at, expires_at) LIMIT 10);
 END;
 
 CREATE TRIGGER sessions_refreshed AFTER UPDATE OF refreshed_at ON sessions
@@ -1368,6 +1380,7 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_by_org    ON approvals (org_id, requested_at DESC, id DESC);
 CREATE INDEX approvals_by_status ON approvals (org_id, status, requested_at DESC, id DESC);
 CREATE INDEX approvals_expiring  ON approvals (expires_at) WHERE status = 'pending_approval';
+CREATE INDEX approvals_by_age    ON approvals (decided_at) WHERE decided_at IS NOT NULL;
 
 -- The decision and what it sets free are one statement. Agents that are gone since get nothing.
 CREATE TRIGGER approvals_granted AFTER UPDATE OF status ON approvals
@@ -1443,6 +1456,16 @@ BEGIN
          new.created_by, new.created_at, new.created_at + 86400000, new.created_at
    WHERE new.awaiting_approval IS NOT NULL;
 END;
+
+-- Blobs that no row referred to (their digest) and uploads whose chunks no blob named (their id), when
+-- a run of the housekeeping last saw them so, and since when every run did.
+CREATE TABLE blob_suspects (
+  name          TEXT    NOT NULL PRIMARY KEY,
+  first_seen_at INTEGER NOT NULL,
+  last_seen_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX blob_suspects_by_sight ON blob_suspects (last_seen_at);
 
 CREATE INDEX enrollment_tokens_by_expiry ON enrollment_tokens (expires_at);
 

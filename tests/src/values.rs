@@ -22,6 +22,22 @@ impl App {
         self.values().query_row(sql, [], |row| row.get(0)).unwrap_or(0)
     }
 
+    /// Leaves a value there that no request of ours wrote.
+    pub fn put_value(&self, key: &str, value: &[u8]) {
+        let sql = "INSERT INTO spin_key_value (store, key, value) VALUES ('default', ?1, ?2)";
+        self.values().execute(sql, (key, value)).expect("Spin's table");
+    }
+
+    /// The keys of all values.
+    pub fn keys(&self) -> Vec<String> {
+        let connection = self.values();
+        let mut statement = connection
+            .prepare("SELECT key FROM spin_key_value ORDER BY key")
+            .expect("Spin's table");
+        let keys = statement.query_map([], |row| row.get(0)).expect("keys can be read");
+        keys.map(|it| it.expect("a key is text")).collect()
+    }
+
     /// As if the store had been lost.
     pub fn lose_values(&self) {
         self.values().execute("DELETE FROM spin_key_value", []).expect("Spin's table");

@@ -305,14 +305,58 @@ async fn many_schedulers_at_once_do_everything_once() {
         let overdue = task(&app, &alive, "executing").await;
         app.database().age_task(&overdue, 10 * MINUTE);
     }
+    make_work_for_the_other_sweeps(&app, &agent);
     let done = join_all((0..6).map(|_| app.maintain())).await;
     let total = |kind: &str| done.iter().map(|it| it[kind].as_i64().unwrap()).sum::<i64>();
-    let totals = ["expired", "stale", "overdue", "offline"].map(total);
-    assert_eq!(totals, [5, 5, 5, 1], "{done:?}");
+    let kinds = ["expired", "stale", "overdue", "offline", "pruned", "sealed", "undecided"];
+    assert_eq!(kinds.map(total), [5, 5, 5, 1, 7, 250, 3], "{done:?}");
+    assert_eq!(app.database().count("audit_log WHERE hash IS NULL"), 0);
+    assert_eq!(app.database().count("approvals WHERE status = 'expired'"), 3);
     assert_eq!(app.database().count("agent_events WHERE event_type = 'task_failed'"), 10);
     assert_eq!(app.database().count("agent_events WHERE event_type = 'went_offline'"), 1);
     assert_eq!(app.database().count("tasks WHERE status = 'expired'"), 5);
     assert_eq!(app.database().count("tasks WHERE status = 'failed'"), 10);
+}
+
+/// Seven samples past their retention, 250 rows of the log without a seal, three approvals that nobody
+/// decided in time.
+fn make_work_for_the_other_sweeps(app: &App, agent: &Agent) {
+    let database = app.database();
+    let sample =
+        "INSERT INTO heartbeat_history (agent_id, bucket_at, recorded_at) VALUES (?1, ?2, ?2)";
+    let entry = "UPDATE agents SET audit = json_object('at', 1, 'actor', 'user', 'address', '', 'request_id', 'r',
+                                                       'action', 'agent.update')
+                  WHERE id = ?1";
+    let approval = "INSERT INTO approvals (id, org_id, kind, summary, work, requested_by, requested_at, expires_at,
+                                           updated_at)
+                    VALUES (?1, 'org-1', 'command', '{}', '{}', 'user', 0, 1, 0)";
+    for n in 0..7 {
+        database.execute(sample, (agent.id(), n * 300_000));
+    }
+    for _ in 0..250 {
+        database.execute(entry, [agent.id()]);
+    }
+    for id in ["w1", "w2", "w3"] {
+        database.execute(approval, [id]);
+    }
+}
+
+#[tokio::test]
+async fn what_one_sweep_fails_at_does_not_keep_the_others() {
+    let app = App::start().await;
+    let mut agent = app.enroll(ORG).await;
+    agent.heartbeat().await;
+    let expiring = task(&app, &agent, "pending").await;
+    app.database().age_task(&expiring, Duration::from_mins(10_081));
+    make_work_for_the_other_sweeps(&app, &agent);
+    let broken = "CREATE TRIGGER broken BEFORE UPDATE OF status ON tasks BEGIN SELECT RAISE(ABORT, 'broken'); END";
+    app.database().execute(broken, []);
+    let answer = app.get(PATH).bearer(CRON_SECRET).send().await.expect(503);
+    assert!(!answer.text().contains("broken"), "{}", answer.text());
+    assert_eq!(app.database().count("approvals WHERE status = 'expired'"), 3);
+    assert_eq!(app.database().count("audit_log WHERE hash IS NULL"), 0);
+    app.database().execute("DROP TRIGGER broken", []);
+    assert_eq!(app.maintain().await["expired"], 1);
 }
 
 // A sweep and a result at once: whoever comes second sees what the first did.

@@ -182,6 +182,158 @@ async fn a_single_run_without_its_build_is_tried_for_an_hour_and_says_why() {
     assert_eq!(app.database().count("tasks"), 1);
 }
 
+// D-55
+#[tokio::test]
+async fn a_single_run_that_nobody_could_take_says_so() {
+    let (app, admin, agents) = fleet(2).await;
+    let id = schedule(&admin, &agents, &once()).await;
+    app.database().execute("UPDATE agents SET status = 'disabled'", []);
+    app.database().make_due(&id, SECOND);
+    assert_eq!(app.tick().await, counted(1, 0, 2, 0, 0));
+    let over = read(&admin, &id).await;
+    assert_eq!(
+        (&over["status"], &over["last_error"]),
+        (&json!("completed"), &json!("No agent could take the run"))
+    );
+    assert_ne!(over["last_error_at"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_one_schedule_fails_at_does_not_keep_the_others() {
+    let (app, admin, agents) = fleet(1).await;
+    let [broken, unreadable, sound] = [
+        schedule(&admin, &agents, &daily()).await,
+        schedule(&admin, &agents, &daily()).await,
+        schedule(&admin, &agents, &daily()).await,
+    ];
+    for (id, since) in [(&broken, 30), (&unreadable, 20), (&sound, 10)] {
+        app.database().make_due(id, since * SECOND);
+    }
+    let aborting = format!(
+        "CREATE TRIGGER broken BEFORE INSERT ON tasks WHEN new.schedule_id = '{broken}'
+         BEGIN SELECT RAISE(ABORT, 'broken'); END"
+    );
+    app.database().execute(&aborting, []);
+    let skipped = "UPDATE schedules SET skipped_runs = ?2 WHERE id = ?1";
+    app.database().execute(skipped, (&unreadable, -1));
+    assert_eq!(app.tick().await, counted(1, 1, 0, 0, 2));
+    let failing = read(&admin, &broken).await;
+    let reason = "The run could not be made and is tried again";
+    assert_eq!((&failing["status"], &failing["last_error"]), (&json!("active"), &json!(reason)));
+
+    // However long it takes: nobody gives up what is not the schedule's fault.
+    for id in [&broken, &unreadable] {
+        app.database().age_schedule(id, 3 * HOUR);
+    }
+    assert_eq!(app.tick().await, counted(0, 0, 0, 0, 2));
+    app.database().execute("DROP TRIGGER broken", []);
+    app.database().execute(skipped, (&unreadable, 0));
+    for id in [&broken, &unreadable] {
+        app.database().age_schedule(id, SECOND);
+    }
+    assert_eq!(app.tick().await, counted(2, 2, 0, 0, 0));
+    assert_eq!(read(&admin, &broken).await["last_error"], Value::Null);
+}
+
+// D-55, where each machine has waited for a time of its own.
+#[tokio::test]
+async fn only_machines_that_waited_for_an_hour_are_given_up() {
+    let (app, admin, agents) = fleet(2).await;
+    let timing = json!({
+        "schedule_type": "daily",
+        "schedule_config": {"time": "10:00", "randomize_mode": "per_machine"},
+    });
+    let id = schedule(&admin, &agents, &timing).await;
+    app.database().make_due(&id, SECOND);
+    let due_since = |agent: &Agent, since: Duration| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::try_from(since).expect("short");
+        let sql = "UPDATE schedule_agents SET next_run_at = ?2 WHERE agent_id = ?1";
+        app.database().execute(sql, (agent.id(), at.as_millisecond()));
+    };
+    due_since(&agents[0], SECOND);
+    admin.delete(&format!("/api/tests/builds/{TEST}")).await.expect(200);
+    assert_eq!(app.tick().await, counted(0, 0, 0, 0, 1));
+    app.database().age_schedule(&id, HOUR + SECOND);
+    due_since(&agents[1], 60 * SECOND);
+    // One is given up; the other is found due at once, and is tried for an hour of its own.
+    assert_eq!(app.tick().await, counted(0, 0, 0, 0, 2));
+    let after = read(&admin, &id).await;
+    assert_eq!((&after["skipped_runs"], &after["last_run_at"]), (&json!(1), &Value::Null));
+    let of =
+        |agent: &Agent| after["agent_next_runs"][agent.id()].as_str().expect("a time").to_owned();
+    let now = jiff::Timestamp::now().to_string();
+    assert!(of(&agents[0]) > now && of(&agents[1]) < now, "{after}");
+    admin.send_build(TEST, &elf(ELF_AMD64)).await.expect(200);
+    app.database().age_schedule(&id, SECOND);
+    assert_eq!(app.tick().await, counted(1, 1, 0, 0, 0));
+    assert_eq!(app.database().value::<String>("SELECT agent_id FROM tasks", []), agents[1].id());
+}
+
+/// A zone in which it is between one and two in the morning, so that all random times are to come.
+fn zone_of_early_birds() -> (String, jiff::tz::TimeZone) {
+    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    let ahead = if hour <= 13 { 1 - hour } else { 25 - hour };
+    let offset = jiff::tz::Offset::from_hours(ahead).expect("less than a day");
+    // In these names east is negative.
+    (format!("Etc/GMT{:+}", -ahead), offset.to_time_zone())
+}
+
+// D-51
+#[tokio::test]
+async fn a_machine_that_ran_with_the_fleet_does_not_run_again_that_day_at_its_own_time() {
+    let (app, admin, agents) = fleet(3).await;
+    let (name, zone) = zone_of_early_birds();
+    for mode in ["fixed", "fleet"] {
+        let timing = json!({
+            "schedule_type": "daily", "timezone": name,
+            "schedule_config": {"time": "01:00", "randomize_mode": mode},
+        });
+        let id = schedule(&admin, &agents, &timing).await;
+        app.database().make_due(&id, SECOND);
+        let ran = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(1);
+        assert_eq!(app.tick().await["tasks_created"], 3);
+        let own = json!({"schedule_config": {"time": "01:00", "randomize_mode": "per_machine"}});
+        let changed = admin.patch(&format!("{PATH}/{id}"), &own).await.expect(200).data();
+        for agent in &agents {
+            let next = changed["agent_next_runs"][agent.id()].as_str().expect("a time");
+            let next: jiff::Timestamp = next.parse().expect("an instant");
+            let day = |at: jiff::Timestamp| at.to_zoned(zone.clone()).date();
+            assert!(day(next) > day(ran), "{mode}: {next} in {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_followed_by_the_first_one_that_no_blackout_covers() {
+    let (app, admin, agents) = fleet(1).await;
+    let from = jiff::Timestamp::now();
+    let in_two_days = from + jiff::SignedDuration::from_hours(49);
+    let period = json!([{"from": from.to_string(), "until": in_two_days.to_string()}]);
+    let always = json!([{"start": "00:00", "end": "00:00"}]);
+    for (windows, is_over) in [(period, false), (always, true)] {
+        let id = schedule(&admin, &agents, &daily()).await;
+        app.database().make_due(&id, SECOND);
+        // Past the checks of a change, which would refuse what leaves no run.
+        let sql = "UPDATE schedules SET blackout_windows = ?2 WHERE id = ?1";
+        app.database().execute(sql, (&id, windows.to_string()));
+        assert_eq!(app.tick().await["tasks_created"], 1, "{windows}");
+        let after = read(&admin, &id).await;
+        assert_eq!(after["status"], "active");
+        if is_over {
+            let reason = "No run is left outside the blackout windows";
+            assert_eq!(
+                (&after["next_run_at"], &after["last_error"]),
+                (&Value::Null, &json!(reason))
+            );
+        } else {
+            let next = after["next_run_at"].as_str().expect("text");
+            let next: jiff::Timestamp = next.parse().expect("an instant");
+            assert!(next >= in_two_days, "{next}");
+            assert_eq!(after["last_error"], Value::Null);
+        }
+    }
+}
+
 #[tokio::test]
 async fn missed_runs_follow_their_policy() {
     let (app, admin, agents) = fleet(1).await;

@@ -12,7 +12,10 @@ use spin_sdk::{
     wasip3::http::types::{ErrorCode, Response as Sent},
 };
 use web::{
-    Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge, openapi::Operation,
+    Answer, Request, Response, Routes, StatusCode,
+    cron::{Run, Scheduler},
+    edge,
+    openapi::Operation,
 };
 
 #[expect(clippy::pedantic, reason = "generated")]
@@ -46,6 +49,7 @@ struct Done {
 
 #[derive(JsonSchema, Serialize)]
 struct Counts {
+    /// Those that had agents due.
     organizations: u32,
     rotated: u32,
     /// Whether a bound was reached.
@@ -57,7 +61,7 @@ fn describe() -> Operation {
 }
 
 async fn rotate(_: Scheduler, _: Request) -> Answer {
-    let swept = rotation_sweeps::rotate_due(PER_ORGANIZATION).await?;
+    let swept = rotation_sweeps::rotate_due(PER_ORGANIZATION, Run::begin().seconds_left()).await?;
     let data = Counts {
         organizations: swept.organizations,
         rotated: swept.rotated,

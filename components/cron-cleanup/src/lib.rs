@@ -1,13 +1,9 @@
 //! Housekeeping: what is past its retention goes, once a day.
 //!
 //! Takes no input. Bounded in rows and in time: what is left over is done by the next run, and running
-//! twice at once does no harm.
+//! twice at once does no harm. What one kind fails at does not keep the others.
 
-use std::{
-    collections::BTreeMap,
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +13,11 @@ use spin_sdk::{
     wasip3::http::types::{ErrorCode, Response as Sent},
 };
 use web::{
-    Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge, openapi::Operation,
+    Answer, Request, Response, Routes, StatusCode,
+    contract::Fault,
+    cron::{Run, Scheduler},
+    edge, log,
+    openapi::Operation,
 };
 
 #[expect(clippy::pedantic, reason = "generated")]
@@ -33,12 +33,11 @@ mod bindings {
 
 use bindings::myrmidon::domain::housekeeping::{self, Kind};
 
-/// Rows that one statement touches, and how long one run goes on.
+/// Rows that one statement touches.
 const BATCH: u32 = 1000;
-const LONGEST: Duration = Duration::from_secs(20);
 
 /// By the names of their tables. Samples come before the averages that they become.
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 11] = [
     ("enrollment_tokens", Kind::EnrollmentTokens),
     ("heartbeat_history", Kind::HeartbeatHistory),
     ("heartbeat_hourly", Kind::HeartbeatHourly),
@@ -46,6 +45,10 @@ const KINDS: [(&str, Kind); 7] = [
     ("rate_limits", Kind::RateLimits),
     ("sessions", Kind::Sessions),
     ("device_logins", Kind::DeviceLogins),
+    ("agent_days", Kind::AgentDays),
+    ("fleet_days", Kind::FleetDays),
+    ("invitations", Kind::Invitations),
+    ("approvals", Kind::Approvals),
 ];
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
@@ -54,11 +57,11 @@ fn routes() -> Routes {
     Routes::default().get("/api/cron/cleanup", clean_up).described(describe)
 }
 
-#[derive(JsonSchema, Serialize)]
+#[derive(Default, JsonSchema, Serialize)]
 struct Done {
-    /// Rows by table.
+    /// Rows by table; `blobs` are files and unfinished uploads that nothing refers to.
     deleted: BTreeMap<&'static str, u32>,
-    /// Whether the time was up before everything was done.
+    /// Whether the time was up, or a bound reached, before everything was done.
     remaining: bool,
 }
 
@@ -66,25 +69,43 @@ fn describe() -> Operation {
     Operation::new("Remove what is past its retention").answers::<Done>(200)
 }
 
-async fn clean_up(_: Scheduler, _: Request) -> Answer {
-    let end = Instant::now() + LONGEST;
-    let mut done = Done { deleted: BTreeMap::new(), remaining: false };
+async fn clean_up(_: Scheduler, request: Request) -> Answer {
+    let mut run = Run::begin();
+    let mut done = Done::default();
     for (table, kind) in KINDS {
-        let mut deleted = 0_u32;
-        loop {
-            if Instant::now() >= end {
-                done.remaining = true;
-                break;
-            }
-            let batch = housekeeping::delete_ended(kind, BATCH).await?;
-            deleted = deleted.saturating_add(batch);
-            if batch < BATCH {
-                break;
-            }
+        if let Err(fault) = delete(table, kind, &run, &mut done).await {
+            run.note(fault);
         }
-        done.deleted.insert(table, deleted);
     }
+    if let Err(fault) = sweep_blobs(&run, &mut done).await {
+        run.note(fault);
+    }
+    log::outcome("housekeeping", &done, &request);
+    run.end()?;
     Response::data(StatusCode::OK, &done)
+}
+
+/// Deletes batch after batch until one is not full.
+async fn delete(table: &'static str, kind: Kind, run: &Run, done: &mut Done) -> Result<(), Fault> {
+    let deleted = done.deleted.entry(table).or_default();
+    loop {
+        if run.is_over() {
+            done.remaining = true;
+            return Ok(());
+        }
+        let batch = housekeeping::delete_ended(kind, BATCH).await?;
+        *deleted = deleted.saturating_add(batch);
+        if batch < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn sweep_blobs(run: &Run, done: &mut Done) -> Result<(), Fault> {
+    let swept = housekeeping::sweep_blobs(run.seconds_left()).await?;
+    done.deleted.insert("blobs", swept.deleted);
+    done.remaining |= swept.remaining;
+    Ok(())
 }
 
 #[http_service]

@@ -1,7 +1,7 @@
 //! Ingestion: what came of tests becomes rows, every five minutes, as far as it did not at once.
 //!
 //! Takes no input. Tasks are claimed one at a time, so running twice at once does no harm and
-//! what is left over is done by the next run.
+//! what is left over, when the time is up, is done by the next run.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,10 @@ use spin_sdk::{
     wasip3::http::types::{ErrorCode, Response as Sent},
 };
 use web::{
-    Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge, openapi::Operation,
+    Answer, Request, Response, Routes, StatusCode,
+    cron::{Run, Scheduler},
+    edge,
+    openapi::Operation,
 };
 
 #[expect(clippy::pedantic, reason = "generated")]
@@ -58,14 +61,14 @@ fn describe() -> Operation {
 }
 
 async fn ingest(_: Scheduler, _: Request) -> Answer {
-    let mut report = Report::default();
+    let (run, mut report) = (Run::begin(), Report::default());
     for _ in 0..MOST_BATCHES {
-        let tally = ingestion::run(BATCH).await?;
+        let tally = ingestion::run(BATCH, run.seconds_left()).await?;
         report.attempted += tally.attempted;
         report.succeeded += tally.succeeded;
         report.failed += tally.failed;
         report.permanently_failed = tally.given_up;
-        if tally.attempted < BATCH {
+        if tally.attempted < BATCH || run.is_over() {
             break;
         }
     }

@@ -1,7 +1,7 @@
 //! The sweeps: what the passing of time does to tasks and agents, each minute.
 //!
 //! Takes no input. Each sweep is idempotent and bounded, so running twice at once does no harm
-//! and what is left over is done by the next run.
+//! and what is left over is done by the next run. What one sweep fails at does not keep the others.
 
 use std::{future::Future, sync::LazyLock};
 
@@ -13,7 +13,10 @@ use spin_sdk::{
     wasip3::http::types::{ErrorCode, Response as Sent},
 };
 use web::{
-    Answer, Request, Response, Routes, StatusCode, contract::Fault, cron::Scheduler, edge,
+    Answer, Request, Response, Routes, StatusCode,
+    contract::Fault,
+    cron::{Run, Scheduler},
+    edge,
     openapi::Operation,
 };
 
@@ -58,35 +61,46 @@ fn describe() -> Operation {
 }
 
 async fn maintain(_: Scheduler, _: Request) -> Answer {
-    let mut remaining = false;
+    let (mut run, mut remaining) = (Run::begin(), false);
     let done = Done {
-        expired: sweep(task_sweeps::expire, &mut remaining).await?,
-        stale: sweep(task_sweeps::fail_stale, &mut remaining).await?,
-        overdue: sweep(task_sweeps::fail_overdue, &mut remaining).await?,
-        offline: sweep(agent_sweeps::detect_offline, &mut remaining).await?,
-        pruned: sweep(agent_sweeps::prune_history, &mut remaining).await?,
-        sealed: sweep(audit_sweeps::seal, &mut remaining).await?,
-        undecided: sweep(approval_sweeps::expire_approvals, &mut remaining).await?,
+        expired: sweep(task_sweeps::expire, &mut run, &mut remaining).await,
+        stale: sweep(task_sweeps::fail_stale, &mut run, &mut remaining).await,
+        overdue: sweep(task_sweeps::fail_overdue, &mut run, &mut remaining).await,
+        offline: sweep(agent_sweeps::detect_offline, &mut run, &mut remaining).await,
+        pruned: sweep(agent_sweeps::prune_history, &mut run, &mut remaining).await,
+        sealed: sweep(audit_sweeps::seal, &mut run, &mut remaining).await,
+        undecided: sweep(approval_sweeps::expire_approvals, &mut run, &mut remaining).await,
         remaining,
     };
+    run.end()?;
     Response::data(StatusCode::OK, &done)
 }
 
-/// Repeats a sweep until it finds less than a batch.
-async fn sweep<R>(batch: impl Fn(u32) -> R, remaining: &mut bool) -> Result<u32, Fault>
+/// Repeats a sweep until it finds less than a batch, or fails.
+async fn sweep<R>(batch: impl Fn(u32) -> R, run: &mut Run, remaining: &mut bool) -> u32
 where
     R: Future<Output = Result<u32, Fault>>,
 {
     let mut total = 0_u32;
     for _ in 0..MOST_BATCHES {
-        let found = batch(BATCH).await?;
-        total = total.saturating_add(found);
-        if found < BATCH {
-            return Ok(total);
+        if run.is_over() {
+            break;
+        }
+        match batch(BATCH).await {
+            Ok(found) => {
+                total = total.saturating_add(found);
+                if found < BATCH {
+                    return total;
+                }
+            }
+            Err(fault) => {
+                run.note(fault);
+                return total;
+            }
         }
     }
     *remaining = true;
-    Ok(total)
+    total
 }
 
 #[http_service]

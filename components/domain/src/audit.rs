@@ -17,11 +17,8 @@ use crate::{
 
 const VARIABLE: &str = "encryption_secret";
 
-/// Rows that one call seals; the sweep does the rest.
+/// Rows that one statement seals. After a change that is all; the sweep does the rest.
 const MOST: u32 = 100;
-
-/// Organisations that one sweep looks at.
-const MOST_ORGANISATIONS: u32 = 100;
 
 /// What a statement writes to the row that it changes on somebody's behalf.
 pub(crate) fn entry(call: &Call, by: &Actor, action: &'static str) -> Entry {
@@ -61,18 +58,24 @@ pub(crate) async fn key() -> Result<ChainKey, Fault> {
 impl Guest for Component {
     async fn seal(limit: u32) -> Result<u32, Fault> {
         let call = Call::begin().await?;
-        let organisations = audit::list_unsealed(call.db, MOST_ORGANISATIONS).await?;
+        let organisations = audit::list_unsealed(call.db, limit).await?;
         if organisations.is_empty() {
             return Ok(0);
         }
         let key = key().await?;
-        let mut sealed = 0;
+        let mut sealed = 0_u32;
         for org in organisations {
-            let left = limit.saturating_sub(sealed).min(MOST);
-            if left == 0 {
-                break;
+            loop {
+                let most = limit.saturating_sub(sealed).min(MOST);
+                if most == 0 {
+                    return Ok(sealed);
+                }
+                let found = seal_with(&key, &call, &org, most).await?;
+                sealed = sealed.saturating_add(found);
+                if found < most {
+                    break;
+                }
             }
-            sealed = sealed.saturating_add(seal_with(&key, &call, &org, left).await?);
         }
         Ok(sealed)
     }

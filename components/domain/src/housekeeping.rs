@@ -1,14 +1,17 @@
-//! Removing what is past its retention.
+//! Removing what is past its retention, and blobs that are nobody's.
 
-use store::{agents::sweeps, housekeeping, rate_limits};
+use blobs::{Cause, Suspicion};
+use domain::time::Span;
+use store::{agents::sweeps, blob_references, blob_suspects, housekeeping, rate_limits};
 
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
-        housekeeping::{Guest, Kind},
+        housekeeping::{Guest, Kind, SweptBlobs},
         types::Fault,
     },
-    call::Call,
+    call::{self, Call},
+    fault, transfers,
 };
 
 impl Guest for Component {
@@ -22,6 +25,38 @@ impl Guest for Component {
             Kind::RateLimits => rate_limits::delete_ended(db, now, limit).await,
             Kind::Sessions => housekeeping::delete_sessions(db, now, limit).await,
             Kind::DeviceLogins => housekeeping::delete_device_logins(db, now, limit).await,
+            Kind::AgentDays => housekeeping::delete_agent_days(db, now, limit).await,
+            Kind::FleetDays => housekeeping::delete_fleet_days(db, now, limit).await,
+            Kind::Invitations => housekeeping::delete_invitations(db, now, limit).await,
+            Kind::Approvals => housekeeping::delete_approvals(db, now, limit).await,
         }?)
+    }
+
+    async fn sweep_blobs(seconds: u32) -> Result<SweptBlobs, Fault> {
+        let call = Call::begin().await?;
+        let end = call.now + Span::seconds(seconds.into());
+        let store = transfers::open_store().await?;
+        let swept = store.sweep(&Suspects(&call), || call::now() > end).await;
+        let swept = swept.map_err(|it| fault::unavailable(&it))?;
+        Ok(SweptBlobs { deleted: swept.erased, remaining: swept.remaining })
+    }
+}
+
+/// What rows know of blobs.
+struct Suspects<'a>(&'a Call);
+
+impl Suspicion for Suspects<'_> {
+    async fn is_referenced(&self, sha256: &str) -> Result<bool, Cause> {
+        Ok(blob_references::exist(self.0.db, sha256).await?)
+    }
+
+    async fn note(&self, names: &[&str]) -> Result<Vec<String>, Cause> {
+        let due = blob_suspects::record(self.0.db, names, self.0.now).await?;
+        blob_suspects::delete_unseen(self.0.db, self.0.now).await?;
+        Ok(due)
+    }
+
+    async fn claim(&self, name: &str) -> Result<bool, Cause> {
+        Ok(blob_suspects::claim(self.0.db, name, self.0.now).await?)
     }
 }

@@ -10,6 +10,7 @@ use domain::{
     ids::OrgId,
     results::documents::Documents,
     tasks::{TaskStatus, TaskType},
+    time::{Span, Timestamp},
 };
 use store::{
     audit::Entry,
@@ -23,7 +24,7 @@ use crate::{
         ingestion::{Guest, Tally},
         types::Fault,
     },
-    call::Call,
+    call::{self, Call},
     fault,
 };
 
@@ -39,13 +40,15 @@ pub(crate) enum Failed {
 }
 
 impl Guest for Component {
-    async fn run(limit: u32) -> Result<Tally, Fault> {
+    async fn run(limit: u32, seconds: u32) -> Result<Tally, Fault> {
         let call = Call::begin().await?;
-        run(&call, None, None, limit).await
+        let end = call.now + Span::seconds(seconds.into());
+        run(&call, None, None, limit, end).await
     }
 }
 
-/// Stores results of one organisation or of all, the oldest first, each apart from the others.
+/// Stores results of one organisation or of all, the oldest first, each apart from the others, as long
+/// as it is not `end`.
 ///
 /// The entry of whoever asked for it goes with the first one.
 pub(crate) async fn run(
@@ -53,9 +56,10 @@ pub(crate) async fn run(
     org: Option<&OrgId>,
     mut audit: Option<Entry>,
     limit: u32,
+    end: Timestamp,
 ) -> Result<Tally, Fault> {
     let mut tally = Tally { attempted: 0, succeeded: 0, failed: 0, given_up: 0 };
-    while tally.attempted < limit {
+    while tally.attempted < limit && call::now() < end {
         let Some(task) = results::claim(call.db, org, audit.as_ref(), call.now).await? else {
             break;
         };

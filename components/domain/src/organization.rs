@@ -47,7 +47,7 @@ impl Guest for Component {
 }
 
 /// What is stored, in so far as it can be read.
-pub(crate) fn auto_rotation(value: &str) -> AutoRotation {
+fn auto_rotation(value: &str) -> AutoRotation {
     let stored = serde_json::from_str::<Stored>(value).ok();
     let days = stored.as_ref().and_then(|it| it.interval_days.as_u64());
     let days = days.and_then(|it| u32::try_from(it).ok()).filter(|it| INTERVAL_DAYS.contains(it));

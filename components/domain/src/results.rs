@@ -1,6 +1,6 @@
 //! What people may do about results that could not be stored.
 
-use domain::ids::OrgId;
+use domain::{ids::OrgId, time::Span};
 use store::results;
 
 use crate::{
@@ -15,13 +15,16 @@ use crate::{
 
 /// Tasks that one reset touches.
 const MOST_RESET: u32 = 1000;
+/// How long a person is let wait for results to be stored.
+const PATIENCE: Span = Span::seconds(20);
 
 impl Guest for Component {
     async fn retry(by: Actor, limit: u32) -> Result<Tally, Fault> {
         let call = Call::begin().await?;
         let entry = audit::entry(&call, &by, "ingestion.retry");
         let org = OrgId(by.org_id);
-        let tally = ingestion::run(&call, Some(&org), Some(entry), limit).await?;
+        let tally =
+            ingestion::run(&call, Some(&org), Some(entry), limit, call.now + PATIENCE).await?;
         audit::seal(&call, &org).await;
         Ok(tally)
     }

@@ -1,7 +1,12 @@
 //! Keys that grow old: rotations that nobody has to ask for.
 
-use domain::{devices::agent_key, ids::OrgId, secrets::Digest, time::Span};
-use store::{agents::rotation, organization_settings};
+use domain::{
+    devices::agent_key,
+    ids::OrgId,
+    secrets::Digest,
+    time::{Span, Timestamp},
+};
+use store::agents::rotation;
 
 use crate::{
     Component,
@@ -10,39 +15,34 @@ use crate::{
         types::Fault,
     },
     call::{self, Call},
-    organization::{AUTO_ROTATION, auto_rotation},
+    organization::AUTO_ROTATION,
     sealing,
 };
 
 /// Organisations that one sweep looks at, and rotations that it starts, at most.
-const ORGANIZATIONS_AT_ONCE: u32 = 100;
-const MOST_ORGANIZATIONS: u32 = 10_000;
+const MOST_ORGANIZATIONS: u32 = 1000;
 const MOST_ROTATIONS: u32 = 5000;
 
 impl Guest for Component {
-    async fn rotate_due(per_organization: u32) -> Result<Swept, Fault> {
+    async fn rotate_due(per_organization: u32, seconds: u32) -> Result<Swept, Fault> {
         let call = Call::begin().await?;
+        let end = call.now + Span::seconds(seconds.into());
         let mut swept = Swept { organizations: 0, rotated: 0, remaining: false };
-        let mut after = OrgId(String::new());
-        for _ in 0..MOST_ORGANIZATIONS / ORGANIZATIONS_AT_ONCE {
-            let page = organization_settings::list_by_name(
-                call.db,
-                AUTO_ROTATION,
-                &after,
-                ORGANIZATIONS_AT_ONCE,
-            )
-            .await?;
-            let Some((last, _)) = page.last() else { return Ok(swept) };
-            after = last.clone();
-            for (org, value) in &page {
-                let settings = auto_rotation(value);
-                if settings.enabled {
-                    rotate(&call, org, settings.interval_days, per_organization, &mut swept)
-                        .await?;
-                }
-            }
+        let mut due = rotation::list_organisations(
+            call.db,
+            AUTO_ROTATION,
+            call.now,
+            // One more than may be looked at tells whether something is left.
+            MOST_ORGANIZATIONS + 1,
+        )
+        .await?;
+        if due.len() > MOST_ORGANIZATIONS as usize {
+            due.truncate(MOST_ORGANIZATIONS as usize);
+            swept.remaining = true;
         }
-        swept.remaining = true;
+        for (org, before) in due {
+            rotate(&call, &org, before, per_organization, end, &mut swept).await?;
+        }
         Ok(swept)
     }
 }
@@ -50,11 +50,11 @@ impl Guest for Component {
 async fn rotate(
     call: &Call,
     org: &OrgId,
-    interval_days: u32,
+    before: Timestamp,
     most: u32,
+    end: Timestamp,
     swept: &mut Swept,
 ) -> Result<(), Fault> {
-    let before = call.now - Span::days(interval_days.into());
     let most = most.min(MOST_ROTATIONS.saturating_sub(swept.rotated));
     // One more than may be rotated tells whether something is left.
     let mut due = rotation::list_due(call.db, org, before, most.saturating_add(1)).await?;
@@ -62,12 +62,16 @@ async fn rotate(
         due.truncate(most as usize);
         swept.remaining = true;
     }
-    swept.organizations += 1;
     if due.is_empty() {
         return Ok(());
     }
+    swept.organizations += 1;
     let sealing_key = sealing::key().await?;
     for agent in &due {
+        if call::now() >= end {
+            swept.remaining = true;
+            break;
+        }
         let fresh = agent_key(&call::random());
         let sealed = sealing_key.seal(agent, &fresh, call::random());
         let offered = (&Digest::of(fresh.expose()), sealed.as_slice());

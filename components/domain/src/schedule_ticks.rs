@@ -1,13 +1,16 @@
 //! Ticks: what is due is claimed and run, one statement per schedule (D-54). A server that dies in
-//! between has either done all of a run or nothing of it.
+//! between has either done all of a run or nothing of it. What one schedule fails at does not keep the
+//! others.
 
+mod due;
 mod firing;
 
 use domain::{
-    schedules::{Caught, Lateness, Lot, Mode, RETRIED_FOR, ScheduleType, Timing},
-    time::{Span, Timestamp},
+    ids::ScheduleId,
+    schedules::{RETRIED_FOR, ScheduleType},
+    time::Span,
 };
-use store::schedules::{Member, Schedule, members, ticks};
+use store::schedules::{Schedule, members, ticks};
 
 use crate::{
     Component,
@@ -19,6 +22,7 @@ use crate::{
     fault,
     schedules::timing,
 };
+use due::Due;
 use firing::Prepared;
 
 /// Schedules that are read at once.
@@ -28,6 +32,7 @@ const PATIENCE: Span = Span::seconds(20);
 
 const MISSED: &str = "The run was missed and its policy let it go";
 const NOBODY: &str = "No agent is left to run it";
+const BROKEN: &str = "The run could not be made and is tried again";
 
 impl Guest for Component {
     async fn tick(limit: u32) -> Result<Ticked, Fault> {
@@ -52,7 +57,13 @@ impl Guest for Component {
                     return Ok(done);
                 }
                 left = left.saturating_sub(1);
-                run(&call, &schedule, &mut done).await?;
+                let (id, outcome) = match schedule {
+                    Ok(it) => (it.id.clone(), run(&call, &it, &mut done).await),
+                    Err(unreadable) => (unreadable.id, Err(unreadable.source.into())),
+                };
+                if outcome.is_err() {
+                    put_off(&call, &id, &mut done).await?;
+                }
             }
         }
         done.remaining = !ticks::list_due(call.db, call.now, 1).await?.is_empty();
@@ -60,17 +71,11 @@ impl Guest for Component {
     }
 }
 
-/// `(next, agent, occurrence that ran)` of one machine, instants in Unix milliseconds.
-type Turn = (Option<i64>, String, Option<i64>);
-
-/// What has become due of a schedule, machine by machine where they have their own times.
-struct Due {
-    /// Agents and the occurrences they run now.
-    runs: Vec<(String, Vec<Timestamp>)>,
-    /// Where machines have their own times.
-    members: Option<Vec<Turn>>,
-    next: Option<Timestamp>,
-    missed: u32,
+/// What went wrong is in the log already; here is whose it was. Fails when not even that can be noted.
+async fn put_off(call: &Call, id: &ScheduleId, done: &mut Ticked) -> Result<(), Fault> {
+    fault::warn(&format!("the run of schedule {id} failed and is put off"));
+    done.failed += 1;
+    Ok(ticks::record_fault(call.db, id, BROKEN, call.now).await?)
 }
 
 async fn run(call: &Call, schedule: &Schedule, done: &mut Ticked) -> Result<(), Fault> {
@@ -79,13 +84,13 @@ async fn run(call: &Call, schedule: &Schedule, done: &mut Ticked) -> Result<(), 
         Err(error) => return fail(call, schedule, None, &error.to_string(), done).await,
     };
     let members = members(call.db, &schedule.id).await?;
-    let due = due(schedule, &timing, &members, call.now);
-    if due.runs.iter().all(|(_, runs)| runs.is_empty()) {
+    let due = Due::of(schedule, &timing, &members, call.now);
+    if due.is_idle() {
         return let_go(call, schedule, &due, done).await;
     }
     match firing::prepare(call, schedule, &due).await? {
         Ok(prepared) => fire(call, schedule, &due, &prepared, done).await,
-        Err(reason) => fail(call, schedule, Some(&due), &reason, done).await,
+        Err(reason) => fail(call, schedule, Some(due), &reason, done).await,
     }
 }
 
@@ -104,7 +109,7 @@ async fn fire(
         members: members.as_deref(),
         skipped: due.missed,
         firing: Some(ticks::Firing { common: &prepared.common, targets: &prepared.targets }),
-        error: None,
+        error: due.end(schedule.kind),
         completes: is_once,
     };
     if ticks::claim(call.db, schedule, advance, call.now).await? {
@@ -117,7 +122,8 @@ async fn fire(
     Ok(())
 }
 
-/// Nothing of it shall run, or nobody is there to. A single run that ends so says why.
+/// Nothing of it shall run, or nobody is there to. A single run that ends so says why. Of machines with
+/// their own times nobody ran.
 async fn let_go(
     call: &Call,
     schedule: &Schedule,
@@ -128,12 +134,16 @@ async fn let_go(
     let members = due.members_json()?;
     let reason = if due.missed > 0 { MISSED } else { NOBODY };
     let advance = ticks::Advance {
-        occurrence: schedule.next_run_at.filter(|_| due.missed == 0),
+        occurrence: schedule.next_run_at.filter(|_| due.missed == 0 && !due.is_per_machine()),
         next: due.next.filter(|_| !is_once),
         members: members.as_deref(),
         skipped: due.missed,
         firing: None,
-        error: if is_once { Some(reason) } else { schedule.last_error.as_deref() },
+        error: if is_once {
+            Some(reason)
+        } else {
+            due.end(schedule.kind).or(schedule.last_error.as_deref())
+        },
         completes: is_once,
     };
     if ticks::claim(call.db, schedule, advance, call.now).await? {
@@ -143,69 +153,35 @@ async fn let_go(
     Ok(())
 }
 
-/// Tries again at later ticks; after an hour the occurrence is given up, its reason kept (D-55).
+/// Tries again at later ticks; after an hour the occurrence is given up, its reason kept (D-55). Of
+/// machines with their own times those give up that have waited for an hour.
 async fn fail(
     call: &Call,
     schedule: &Schedule,
-    due: Option<&Due>,
+    due: Option<Due>,
     reason: &str,
     done: &mut Ticked,
 ) -> Result<(), Fault> {
-    done.failed += 1;
-    let since = schedule.failing_since.unwrap_or(call.now);
-    if call.now < since + RETRIED_FOR {
-        return Ok(ticks::record_failure(call.db, schedule, reason, call.now).await?);
+    let oldest = call.now - RETRIED_FOR;
+    let is_over = schedule.failing_since.is_some_and(|it| it <= oldest);
+    let given_up = due.map(|it| it.give_up(oldest));
+    if !is_over || given_up.as_ref().is_some_and(|it| it.missed == 0) {
+        ticks::record_failure(call.db, schedule, reason, call.now).await?;
+        done.failed += 1;
+        return Ok(());
     }
     let is_once = schedule.kind == ScheduleType::Once;
-    let members = due.map(Due::members_json).transpose()?.flatten();
+    let members = given_up.as_ref().map(Due::members_json).transpose()?.flatten();
     let advance = ticks::Advance {
         occurrence: None,
-        next: due.and_then(|it| it.next).filter(|_| !is_once),
+        next: given_up.as_ref().and_then(|it| it.next).filter(|_| !is_once),
         members: members.as_deref(),
-        skipped: 1,
+        skipped: given_up.as_ref().map_or(1, |it| it.missed),
         firing: None,
         error: Some(reason),
         completes: is_once,
     };
     ticks::claim(call.db, schedule, advance, call.now).await?;
+    done.failed += 1;
     Ok(())
-}
-
-fn due(schedule: &Schedule, timing: &Timing, members: &[Member], now: Timestamp) -> Due {
-    let lateness = Lateness { now, failing_since: schedule.failing_since };
-    let caught = |at: Timestamp, agent: Option<&str>| {
-        let lot = Lot { schedule: schedule.id.as_str(), agent };
-        timing.catch_up(at, lot, schedule.missed, lateness)
-    };
-    if timing.mode != Mode::PerMachine {
-        let Caught { runs, skipped, next } = caught(schedule.next_run_at.unwrap_or(now), None);
-        let runs = members.iter().map(|it| (it.agent.0.clone(), runs.clone())).collect();
-        return Due { runs, members: None, next, missed: skipped };
-    }
-    let (mut runs, mut advanced, mut missed) = (Vec::new(), Vec::new(), 0_u32);
-    let mut next: Option<Timestamp> = None;
-    for member in members {
-        let mut own = member.next_run_at;
-        if let Some(at) = own.filter(|it| *it <= now) {
-            let caught = caught(at, Some(member.agent.as_str()));
-            let ran = caught.runs.last().map(|it| it.0);
-            own = caught.next;
-            missed = missed.saturating_add(caught.skipped);
-            advanced.push((own.map(|it| it.0), member.agent.0.clone(), ran));
-            runs.push((member.agent.0.clone(), caught.runs));
-        }
-        next = [next, own].into_iter().flatten().min();
-    }
-    Due { runs, members: Some(advanced), next, missed }
-}
-
-impl Due {
-    fn last_run(&self) -> Option<Timestamp> {
-        self.runs.iter().filter_map(|(_, runs)| runs.last().copied()).max()
-    }
-
-    fn members_json(&self) -> Result<Option<String>, Fault> {
-        let json = self.members.as_ref().map(serde_json::to_string).transpose();
-        json.map_err(|it| fault::unavailable(&it))
-    }
 }

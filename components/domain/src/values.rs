@@ -38,4 +38,13 @@ impl Values for &KeyValues {
     async fn delete(&self, key: &str) -> Result<(), Cause> {
         Ok(self.0.delete(key).await?)
     }
+
+    /// The stream is read to its end: only then does the store say whether these were all.
+    async fn each_key(&self, take: &mut dyn FnMut(&str)) -> Result<(), Cause> {
+        let mut keys = self.0.get_keys().await;
+        while let Some(key) = keys.next().await {
+            take(&key);
+        }
+        Ok(keys.result().await?)
+    }
 }

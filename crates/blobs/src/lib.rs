@@ -5,6 +5,7 @@
 //! what refers to it, is the caller's business. Memory holds one chunk at a time in both directions.
 
 mod manifest;
+mod orphans;
 mod ownership;
 mod reader;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod writer;
 use std::error::Error as StdError;
 
 pub use manifest::Manifest;
+pub use orphans::{Suspicion, Swept};
 pub use reader::Reader;
 pub use writer::{Limits, Refused, Writer};
 
@@ -29,6 +31,8 @@ pub trait Values {
     fn write(&self, key: &str, value: &[u8]) -> impl Future<Output = Result<(), Cause>>;
     /// Succeeds, too, when there is nothing to delete.
     fn delete(&self, key: &str) -> impl Future<Output = Result<(), Cause>>;
+    /// Shows each key, in any order. What comes or goes meanwhile may be among them or not.
+    fn each_key(&self, take: &mut dyn FnMut(&str)) -> impl Future<Output = Result<(), Cause>>;
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Blobs, Error, Upload, Values};
 
+/// What is numbered higher is no chunk of ours.
+const MOST_CHUNKS: u64 = 1 << 20;
+
 /// Which upload's chunks hold the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -21,6 +24,20 @@ pub(crate) fn key(sha256: &str) -> String {
 
 pub(crate) fn chunk_key(upload: &str, index: u64) -> String {
     format!("blob/{upload}/{index}")
+}
+
+/// Which blob's manifest this key is of.
+pub(crate) fn digest_of(key: &str) -> Option<&str> {
+    let digest = key.strip_prefix("blob/")?;
+    let is_digest = digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit());
+    is_digest.then_some(digest)
+}
+
+/// Which upload's chunk this key is of, and which one.
+pub(crate) fn chunk_of(key: &str) -> Option<(&str, u64)> {
+    let (upload, index) = key.strip_prefix("blob/")?.split_once('/')?;
+    let index = index.parse().ok().filter(|it| *it < MOST_CHUNKS)?;
+    Some((upload, index))
 }
 
 impl Manifest {
@@ -84,6 +101,18 @@ mod tests {
         assert_eq!(lengths(3), [3]);
         assert_eq!(lengths(4), [4]);
         assert_eq!(lengths(9), [4, 4, 1]);
+    }
+
+    #[test]
+    fn keys_say_what_they_are_of() {
+        let digest = "0f".repeat(32);
+        assert_eq!(digest_of(&key(&digest)), Some(digest.as_str()));
+        assert_eq!(chunk_of(&key(&digest)), None);
+        assert_eq!(chunk_of(&chunk_key("u", 7)), Some(("u", 7)));
+        assert_eq!(digest_of(&chunk_key("u", 7)), None);
+        for other in ["oidc/keys", "blob/u", "blob/u/x", "blob/u/1/2", "blob/u/1048576"] {
+            assert_eq!((digest_of(other), chunk_of(other)), (None, None), "{other}");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl<V: Values> Blobs<V> {
     ) -> Result<(), Error> {
         match self.find(&upload.sha256).await? {
             Some(it) if it.upload == upload.id => {
-                self.retire(&upload.sha256, it, is_referenced).await
+                self.retire(&upload.sha256, it, is_referenced).await.map(drop)
             }
             Some(_) | None => self.erase_chunks(&upload.id, self.own(upload).chunks()).await,
         }
@@ -59,22 +59,25 @@ impl<V: Values> Blobs<V> {
             return Ok(());
         }
         match self.find(sha256).await? {
-            Some(it) if it.settled => self.retire(sha256, it, is_referenced).await,
+            Some(it) if it.settled => self.retire(sha256, it, is_referenced).await.map(drop),
             // Not settled: its uploader is still at work and will see to it.
             Some(_) | None => Ok(()),
         }
     }
 
-    async fn retire(
+    /// Whether the bytes are gone; they stay when something refers to them nevertheless.
+    pub(crate) async fn retire(
         &self,
         sha256: &str,
         manifest: Manifest,
         is_referenced: impl AsyncFn() -> Result<bool, Cause>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.delete_manifest(sha256).await?;
         match is_referenced().await {
-            Ok(false) => self.erase_chunks(&manifest.upload, manifest.chunks()).await,
-            Ok(true) => self.restore(sha256, manifest).await,
+            Ok(false) => {
+                self.erase_chunks(&manifest.upload, manifest.chunks()).await.map(|()| true)
+            }
+            Ok(true) => self.restore(sha256, manifest).await.map(|()| false),
             Err(cause) => {
                 self.restore(sha256, manifest).await?;
                 Err(Error::Unavailable(cause))
@@ -83,7 +86,7 @@ impl<V: Values> Blobs<V> {
     }
 
     /// Unless an uploader was quicker. Then our chunks stay behind, for want of certainty that nobody
-    /// relies on them.
+    /// relies on them, until [`Blobs::sweep`] finds them.
     async fn restore(&self, sha256: &str, manifest: Manifest) -> Result<(), Error> {
         match self.find(sha256).await? {
             Some(_) => Ok(()),

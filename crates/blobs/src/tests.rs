@@ -1,6 +1,7 @@
 //! What must hold of the store whatever is interrupted and whoever else is at work.
 
 mod memory;
+mod orphans;
 
 use memory::{Actor, Memory, every_interleaving, run, run_interleaved};
 use proptest::prelude::*;

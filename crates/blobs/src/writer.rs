@@ -17,7 +17,7 @@ pub struct Limits {
 }
 
 /// Takes bytes as they come and stores them in chunks. Dropped without [`Writer::finish`] or
-/// [`Writer::abort`] it leaves chunks behind that nothing names.
+/// [`Writer::abort`] it leaves chunks behind that nothing names, until [`Blobs::sweep`] finds them.
 #[derive(Debug)]
 pub struct Writer<'a, V> {
     blobs: &'a Blobs<V>,

@@ -12,6 +12,7 @@ pub mod zone;
 
 use std::str::FromStr;
 
+use jiff::ToSpan as _;
 pub use jiff::civil::{Date, Time};
 
 pub use self::{
@@ -77,7 +78,9 @@ pub const RETRIED_FOR: Span = Span::hours(1);
 /// Agents of one schedule.
 pub const MOST_AGENTS: usize = 10_000;
 /// Occurrences in a row that blackout windows may swallow before we say that none is left.
-const MOST_SKIPS: usize = 100;
+const MOST_SKIPS: usize = 1000;
+/// After so many it is worth asking whether there is anything to wait for.
+const FEW_SKIPS: usize = 30;
 /// Candidate dates to look at: today's may have passed, and a zone may have skipped a day.
 const MOST_DATES: usize = 4;
 
@@ -124,7 +127,10 @@ impl Timing {
         last: Option<Timestamp>,
         lot: Lot<'_>,
     ) -> Option<Timestamp> {
-        for _ in 0..MOST_SKIPS {
+        for skips in 0..MOST_SKIPS {
+            if skips == FEW_SKIPS && !self.is_ever_open() {
+                return None;
+            }
             let at = self.next(after, last, lot)?;
             match self.blackout(at) {
                 None => return Some(at),
@@ -138,6 +144,29 @@ impl Timing {
     pub fn blackout(&self, at: Timestamp) -> Option<Timestamp> {
         let local = self.zone.local(at)?;
         self.blackouts.iter().filter_map(|it| it.covers(at, local)).max()
+    }
+
+    /// Whether windows that come back each week leave any time at which it could run.
+    fn is_ever_open(&self) -> bool {
+        let sunday = Date::constant(2026, 1, 4);
+        sunday.series(1.day()).take(7).filter(|it| self.may_run_on(*it)).any(|date| {
+            let is_open = |time: Time| {
+                let local = date.to_datetime(time);
+                !self.blackouts.iter().any(|it| it.covers_weekly(local))
+            };
+            match self.mode {
+                Mode::Fixed => is_open(self.time),
+                Mode::Fleet | Mode::PerMachine => lot::times_of(date.weekday()).any(is_open),
+            }
+        })
+    }
+
+    /// By the day of the week alone.
+    fn may_run_on(&self, date: Date) -> bool {
+        match self.recurrence {
+            Recurrence::Weekly(days) => days.contains(date.weekday()),
+            Recurrence::Once(_) | Recurrence::Daily | Recurrence::Monthly(_) => true,
+        }
     }
 
     fn time_on(&self, date: Date, lot: Lot<'_>) -> Time {

@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod approvals;
 pub mod audit;
 pub mod blob_references;
+pub mod blob_suspects;
 pub mod builds;
 pub mod device_logins;
 pub mod devices;

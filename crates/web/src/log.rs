@@ -7,6 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
+    Info,
     Warn,
     Error,
 }
@@ -38,6 +39,19 @@ pub fn event(level: Level, message: &str, request: &crate::Request) {
     });
 }
 
+/// What a request of a scheduler did, as it is answered: nobody else may read that answer.
+pub fn outcome<T: Serialize>(message: &str, done: &T, request: &crate::Request) {
+    write(&Outcome { level: Level::Info, message, request_id: &request.id, done });
+}
+
+#[derive(Serialize)]
+struct Outcome<'a, T> {
+    level: Level,
+    message: &'a str,
+    request_id: &'a str,
+    done: &'a T,
+}
+
 /// Why a request was answered with a 5xx.
 pub(crate) fn failure(cause: &str, request_id: &str, method: &str, path: &str, status: u16) {
     write(&Line {
@@ -56,7 +70,7 @@ pub(crate) fn notice(level: Level, message: &str) {
 }
 
 /// A log that cannot be written is no reason to fail a request.
-fn write(line: &Line<'_>) {
+fn write(line: &impl Serialize) {
     if let Ok(mut text) = serde_json::to_vec(line) {
         text.push(b'\n');
         let _ = std::io::stderr().write_all(&text);

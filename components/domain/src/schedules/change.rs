@@ -74,6 +74,7 @@ impl Changed {
         now: Timestamp,
     ) -> Result<Self, ScheduleError> {
         let was_active = found.status == ScheduleStatus::Active;
+        let was_shared = timing::of(&found).is_ok_and(|it| it.mode != Mode::PerMachine);
         let row = merge(found, change);
         let timing = timing::of(&row)?;
         let retimed = change.schedule_config.is_some()
@@ -82,7 +83,10 @@ impl Changed {
         let members = seated(members, change);
         let is_active = row.status == ScheduleStatus::Active;
         if is_active && (retimed || !was_active) {
-            return Self::retimed(row, &timing, &members, now, change);
+            let (agents, own) = split(&members);
+            let of_all = row.last_occurrence_at;
+            let last = own.into_iter().map(|it| last_of(it, was_shared, of_all));
+            return Self::retimed(row, &timing, &agents, &last.collect::<Vec<_>>(), now, change);
         }
         let mut changed = Self { row, roster: None };
         if change.agent_ids.is_some() {
@@ -95,13 +99,13 @@ impl Changed {
     fn retimed(
         mut row: Row,
         timing: &Timing,
-        members: &[Member],
+        agents: &[AgentId],
+        last: &[Option<Timestamp>],
         now: Timestamp,
         change: &ScheduleChange,
     ) -> Result<Self, ScheduleError> {
-        let (agents, last) = split(members);
         let Runs { next, members } =
-            runs(timing, &row.id, &agents, &last, row.last_occurrence_at, now);
+            runs(timing, &row.id, agents, last, row.last_occurrence_at, now);
         if next.is_none() && !(timing.mode == Mode::PerMachine && agents.is_empty()) {
             let is_over = row.kind == ScheduleType::Once && change.schedule_config.is_none();
             return Err(match without_run(timing, now) {
@@ -110,7 +114,7 @@ impl Changed {
             });
         }
         row.next_run_at = next;
-        Ok(Self { row, roster: Some(pairs(&agents, &members)?) })
+        Ok(Self { row, roster: Some(pairs(agents, &members)?) })
     }
 
     /// Other agents at the same times: who stays keeps its own, and a run that is due stays due.
@@ -133,6 +137,16 @@ impl Changed {
         self.roster = Some(pairs(&agents, &times)?);
         Ok(())
     }
+}
+
+/// What counts as a machine's last run when its times are drawn anew, so that no day is drawn twice (D-51):
+/// while they shared their times, its own is that of all.
+fn last_of(
+    own: Option<Timestamp>,
+    was_shared: bool,
+    of_all: Option<Timestamp>,
+) -> Option<Timestamp> {
+    if was_shared { own.max(of_all) } else { own.or(of_all) }
 }
 
 fn split(members: &[Member]) -> (Vec<AgentId>, Vec<Option<Timestamp>>) {

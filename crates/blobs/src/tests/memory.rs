@@ -104,6 +104,12 @@ impl Values for Memory {
     async fn delete(&self, key: &str) -> Result<(), Cause> {
         self.change(|values| drop(values.remove(key))).await
     }
+
+    async fn each_key(&self, take: &mut dyn FnMut(&str)) -> Result<(), Cause> {
+        step().await;
+        self.values.borrow().keys().for_each(|it| take(it));
+        Ok(())
+    }
 }
 
 /// Lets the others run once.

@@ -15,6 +15,14 @@ pub enum Blackout {
 }
 
 impl Blackout {
+    /// Whether the window covers this time of the week, in every week.
+    pub(super) fn covers_weekly(&self, local: DateTime) -> bool {
+        match self {
+            Self::Daily { .. } => self.covers(Timestamp(0), local).is_some(),
+            Self::Period { .. } => false,
+        }
+    }
+
     /// Where to look on from when the window covers this occurrence; its successors come after.
     pub(super) fn covers(&self, at: Timestamp, local: DateTime) -> Option<Timestamp> {
         match *self {

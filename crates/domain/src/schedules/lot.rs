@@ -35,6 +35,11 @@ impl Lot<'_> {
     }
 }
 
+/// Every time that may be drawn for a day.
+pub(super) fn times_of(day: Weekday) -> impl Iterator<Item = Time> {
+    (0..DAY_MINUTES).map(move |draw| minute(day, draw))
+}
+
 /// The weekday is that of the civil date, in any zone (D-49).
 fn minute(day: Weekday, draw: u64) -> Time {
     let minute = match day {

@@ -149,6 +149,57 @@ fn what_a_blackout_covers_is_skipped_and_not_put_off() {
 }
 
 #[test]
+fn what_is_never_open_is_told_from_what_is_rarely() {
+    let window = |start, end, days: &[u8]| Blackout::Daily {
+        start: parse_time(start).unwrap(),
+        end: parse_time(end).unwrap(),
+        days: Weekdays::of(days).unwrap(),
+    };
+    let office = window("09:00", "17:00", &[1, 2, 3, 4, 5]);
+    let almost = window("09:00", "16:59", &[1, 2, 3, 4, 5]);
+    let weekend = window("00:00", "00:00", &[0, 6]);
+    for (config, mode, windows, expected) in [
+        ("daily 10:00", Mode::Fixed, vec![office], true),
+        ("daily 10:00", Mode::Fixed, vec![office, weekend], false),
+        ("daily 17:00", Mode::Fixed, vec![office, weekend], true),
+        ("weekly 1,3 10:00", Mode::Fixed, vec![office], false),
+        ("weekly 0,3 10:00", Mode::Fixed, vec![office], true),
+        ("monthly 31 10:00", Mode::Fixed, vec![office], true),
+        ("daily 10:00", Mode::PerMachine, vec![office], true),
+        ("daily 10:00", Mode::PerMachine, vec![office, weekend], false),
+        ("daily 10:00", Mode::Fleet, vec![almost, weekend], true),
+        ("weekly 2 20:00", Mode::Fleet, vec![office], false),
+    ] {
+        let mut timing = timing(config, "UTC");
+        (timing.mode, timing.blackouts) = (mode, windows);
+        assert_eq!(timing.is_ever_open(), expected, "{timing:?}");
+    }
+}
+
+/// What is left open between 16:58 and 17:00 is hit by one day in 240.
+#[test]
+fn a_random_time_that_is_rarely_open_is_found_in_the_end() {
+    let mut daily = timing("daily 10:00", "UTC");
+    daily.mode = Mode::PerMachine;
+    let window = |start, end, days: &[u8]| Blackout::Daily {
+        start: parse_time(start).unwrap(),
+        end: parse_time(end).unwrap(),
+        days: Weekdays::of(days).unwrap(),
+    };
+    daily.blackouts =
+        vec![window("00:00", "16:58", &[1, 2, 3, 4, 5]), window("00:00", "00:00", &[0, 6])];
+    let after = instant("2026-11-23T00:00:00Z");
+    let far = Span::days(140);
+    let open = (0..40).map(|n| {
+        let agent = format!("agent-{n}");
+        daily.next_open(after, None, Lot { schedule: "5d9e", agent: Some(&agent) })
+    });
+    let open: Vec<_> = open.flatten().collect();
+    assert!(open.iter().any(|it| *it > after + far), "some wait for more than a hundred days");
+    assert!(open.len() > 36, "{} of 40", open.len());
+}
+
+#[test]
 fn a_schedule_that_blackouts_swallow_whole_has_no_run() {
     let mut weekly = timing("weekly 1 10:00", "UTC");
     let midnight = parse_time("00:00").unwrap();

@@ -40,6 +40,38 @@ pub async fn start(
     rows.into_iter().next().map(decode).transpose()
 }
 
+/// Organisations that want rotations and have agents that are due, with what their keys are older than;
+/// where the oldest key is comes first. `setting` names the section in which they say so.
+///
+/// What cannot be read of it has its default, as everywhere: off, and 90 days.
+pub async fn list_organisations(
+    db: &impl Db,
+    setting: &str,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(OrgId, Timestamp)>, Error> {
+    let rows = db
+        .query(
+            "WITH wanted (org_id, before) AS (
+                 SELECT org_id,
+                        ?2 - iif(json_type(value, '$.interval_days') = 'integer'
+                                   AND value ->> '$.interval_days' BETWEEN 30 AND 365,
+                                 value ->> '$.interval_days', 90) * 86400000
+                   FROM organization_settings
+                  WHERE name = ?1 AND json_type(value, '$.enabled') = 'true'),
+             oldest (org_id, before, at) AS (
+                 SELECT org_id, before,
+                        (SELECT coalesce(key_rotated_at, created_at) FROM agents
+                          WHERE agents.org_id = wanted.org_id AND status = 'active' AND pending_key_digest IS NULL
+                       ORDER BY coalesce(key_rotated_at, created_at) LIMIT 1)
+                   FROM wanted)
+             SELECT org_id, before FROM oldest WHERE at < before ORDER BY at LIMIT ?3",
+            &[setting.into(), now.into(), limit.into()],
+        )
+        .await?;
+    rows.into_iter().map(|mut row| Ok((OrgId(row.text(0)?), row.timestamp(1)?))).collect()
+}
+
 /// Active agents whose key is older than `before` and not about to change, oldest key first.
 pub async fn list_due(
     db: &impl Db,
@@ -86,6 +118,8 @@ fn decode(mut row: Row) -> Result<Pending, Error> {
 
 #[cfg(test)]
 mod tests {
+    use domain::time::Span;
+
     use super::*;
     use crate::{
         fixtures::{NOW, agent, entry, events, other_agent, plan, run},
@@ -150,6 +184,40 @@ mod tests {
         assert_eq!(due(NOW).await, ["a2"]);
         let known = crate::devices::find_credentials(&db, &"a3".into()).await.unwrap().unwrap();
         assert_eq!(known.credentials.pending, Some(Digest::of("one")));
+    }
+
+    #[tokio::test]
+    async fn organisations_with_something_due_come_by_the_age_of_their_oldest_key() {
+        let db = Memory::migrated();
+        let days = |days: i64| NOW - Span::days(days);
+        for (org, value, age) in [
+            ("off", r#"{"enabled":false,"interval_days":30}"#, 200),
+            ("one", r#"{"enabled":1,"interval_days":30}"#, 200),
+            ("ninety", r#"{"enabled":true,"interval_days":"30"}"#, 91),
+            ("young", r#"{"enabled":true,"interval_days":29}"#, 90),
+            ("thirty", r#"{"enabled":true,"interval_days":30}"#, 31),
+            ("year", r#"{"enabled":true,"interval_days":365}"#, 366),
+            ("nobody", r#"{"enabled":true,"interval_days":30}"#, 0),
+        ] {
+            let sql =
+                "INSERT INTO organization_settings (org_id, name, value, updated_at, updated_by)
+                       VALUES (?1, 'rotation', ?2, 0, 'user')";
+            run(&db, sql, &[org.into(), value.into()]).await;
+            for (id, age) in [(format!("{org}-1"), age), (format!("{org}-2"), 0)] {
+                other_agent(&db, &id, org, &id).await;
+                let sql = "UPDATE agents SET key_rotated_at = ?2 WHERE id = ?1";
+                run(&db, sql, &[id.as_str().into(), days(age).into()]).await;
+            }
+        }
+        let due = async |limit| list_organisations(&db, "rotation", NOW, limit).await.unwrap();
+        let expected = [("year", days(365)), ("ninety", days(90)), ("thirty", days(30))]
+            .map(|(org, before)| (org.into(), before));
+        assert_eq!(due(9).await, expected);
+        assert_eq!(due(1).await, expected[..1]);
+        plan(async |db| drop(list_organisations(db, "rotation", NOW, 9).await))
+            .await
+            .uses("organization_settings_by_name")
+            .uses("agents_by_key_age");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use domain::schedules::ScheduleStatus;
 
 use super::{
     changes::{Deleted, Roster, insert, record_change, record_deletion},
-    ticks::{Advance, Firing, claim, count_tasks, list_due, record_failure},
+    ticks::{self, Advance, Firing, claim, count_tasks, record_failure, record_fault},
     *,
 };
 use crate::{
@@ -63,6 +63,12 @@ async fn due() -> (Memory, Schedule) {
     (db, found)
 }
 
+/// Those of the due that can be read.
+async fn list_due(db: &Memory, now: Timestamp, at_most: u32) -> Vec<Schedule> {
+    let due = ticks::list_due(db, now, at_most).await.unwrap();
+    due.into_iter().map(Result::unwrap).collect()
+}
+
 const COMMON: &str = r#"{"at":1,"expires_at":2,"ttl_seconds":1,"batch_id":"b1","os":"linux","arch":"amd64","payload":"{\"test_uuid\":\"u1\"}"}"#;
 
 fn firing(targets: &str) -> Advance<'_> {
@@ -101,7 +107,7 @@ async fn of_two_ticks_that_saw_the_same_occurrence_one_makes_the_tasks() {
     assert_eq!(count_tasks(&db, &seen, "b1").await.unwrap(), 2);
     let after = find(&db, &"org".into(), &"s1".into()).await.unwrap().unwrap();
     assert_eq!((after.next_run_at, after.last_run_at), (Some(LATER), Some(NOW)));
-    assert!(list_due(&db, NOW, 10).await.unwrap().is_empty());
+    assert!(list_due(&db, NOW, 10).await.is_empty());
     let task =
         text(&db, "SELECT payload || schedule_id || occurrence_at FROM tasks").await.unwrap();
     assert_eq!(task, format!("{{\"test_uuid\":\"u1\"}}s1{}", NOW.0));
@@ -127,7 +133,7 @@ async fn a_run_that_cannot_be_stored_leaves_the_occurrence_unclaimed() {
     // The second task's id is another's.
     assert!(claim(&db, &seen, firing(&targets(["t1", "taken"])), NOW).await.is_err());
     assert_eq!(tasks(&db).await, Some(1));
-    assert_eq!(list_due(&db, NOW, 10).await.unwrap(), [seen]);
+    assert_eq!(list_due(&db, NOW, 10).await, [seen]);
 }
 
 // D-45, D-53, D-56
@@ -229,12 +235,52 @@ async fn what_failed_waits_behind_what_did_not() {
     let other = Schedule { id: "s2".into(), next_run_at: Some(Timestamp(NOW.0 - 1)), ..schedule() };
     assert!(insert(&db, &other, roster("[]"), &entry("schedule.update")).await.unwrap());
     record_failure(&db, &other, "no build", NOW).await.unwrap();
-    assert_eq!(list_due(&db, NOW, 10).await.unwrap(), [seen]);
+    assert_eq!(list_due(&db, NOW, 10).await, [seen]);
     let next_tick = Timestamp(NOW.0 + 60_000);
     record_failure(&db, &other, "no build", next_tick).await.unwrap();
-    let due = list_due(&db, Timestamp(next_tick.0 + 60_000), 10).await.unwrap();
+    let due = list_due(&db, Timestamp(next_tick.0 + 60_000), 10).await;
     assert_eq!(due.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["s1", "s2"]);
     assert_eq!((due[1].failing_since, due[1].last_error_at), (Some(NOW), Some(next_tick)));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_waits_behind_the_others() {
+    let (db, seen) = due().await;
+    let other = Schedule { id: "s2".into(), next_run_at: Some(Timestamp(NOW.0 - 1)), ..schedule() };
+    assert!(insert(&db, &other, roster("[]"), &entry("schedule.update")).await.unwrap());
+    run(&db, "UPDATE schedules SET skipped_runs = -1 WHERE id = 's2'", &[]).await;
+    let due = ticks::list_due(&db, NOW, 10).await.unwrap();
+    let ids = due.iter().map(|it| it.as_ref().map_or_else(|it| &it.id, |it| &it.id).as_str());
+    assert_eq!(ids.collect::<Vec<_>>(), ["s2", "s1"]);
+    assert!(matches!(&due[0], Err(it) if matches!(it.source, Error::Corrupt { .. })));
+
+    record_fault(&db, &"s2".into(), "broken", NOW).await.unwrap();
+    assert_eq!(list_due(&db, NOW, 10).await, std::slice::from_ref(&seen));
+    let said = "SELECT last_error || (retry_at - ?1) || (failing_since = ?1) FROM schedules WHERE id = 's2'";
+    let said = run(&db, said, &[NOW.into()]).await.swap_remove(0).text(0).unwrap();
+    assert_eq!(said, "broken11");
+
+    // Whoever claimed it meanwhile has the last word.
+    assert!(claim(&db, &seen, firing(&targets(["t1", "t2"])), NOW).await.unwrap());
+    record_fault(&db, &"s1".into(), "broken", NOW).await.unwrap();
+    let after = find(&db, &"org".into(), &"s1".into()).await.unwrap().unwrap();
+    assert_eq!((after.last_error, after.failing_since), (None, None));
+}
+
+// D-55
+#[tokio::test]
+async fn a_run_that_nobody_could_take_says_so() {
+    let (db, seen) = due().await;
+    run(&db, "UPDATE agents SET status = 'disabled'", &[]).await;
+    let last = Advance { completes: true, next: None, ..firing("") };
+    let targets = targets(["t1", "t2"]);
+    let last = Advance { firing: Some(Firing { common: COMMON, targets: &targets }), ..last };
+    assert!(claim(&db, &seen, last, NOW).await.unwrap());
+    let after = find(&db, &"org".into(), &"s1".into()).await.unwrap().unwrap();
+    assert_eq!(after.status, ScheduleStatus::Completed);
+    assert_eq!(after.last_error.as_deref(), Some("No agent could take the run"));
+    assert_eq!(after.last_error_at, Some(Timestamp(1)), "as the firing says");
+    assert_eq!(tasks(&db).await, Some(0));
 }
 
 #[tokio::test]
@@ -271,7 +317,10 @@ async fn a_page_goes_on_after_the_one_before() {
 
 #[tokio::test]
 async fn ticks_scan_nothing() {
-    plan(async |db| drop(list_due(db, NOW, 10).await)).await.uses("schedules_due").never_scans();
+    plan(async |db| drop(ticks::list_due(db, NOW, 10).await))
+        .await
+        .uses("schedules_due")
+        .never_scans();
     let claimed = plan(async |db| drop(claim(db, &schedule(), firing("[]"), NOW).await)).await;
     claimed.never_scans().uses("tasks_scheduled");
 }

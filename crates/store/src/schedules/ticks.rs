@@ -1,19 +1,31 @@
 //! What ticks do: a claim by compare-and-set that makes the tasks in the same statement, so that
 //! nobody's death loses a run or doubles one (D-54).
 
-use domain::time::Timestamp;
+use domain::{ids::ScheduleId, time::Timestamp};
 
 use super::{Schedule, decode, schedule_columns};
-use crate::{Db, Error, only};
+use crate::{Db, Error, Row, only};
+
+/// A schedule whose row holds what the domain cannot. The others do not wait for it.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub id: ScheduleId,
+    pub source: Error,
+}
 
 /// Schedules whose time has come, the longest waiting first; those that failed wait behind.
-pub async fn list_due(db: &impl Db, now: Timestamp, at_most: u32) -> Result<Vec<Schedule>, Error> {
+pub async fn list_due(
+    db: &impl Db,
+    now: Timestamp,
+    at_most: u32,
+) -> Result<Vec<Result<Schedule, Unreadable>>, Error> {
     let rows = db
         .query(
             concat!(
                 "SELECT ",
                 schedule_columns!(),
-                " FROM schedules
+                ", id
+                   FROM schedules
                   WHERE status = 'active' AND next_run_at IS NOT NULL
                     AND coalesce(retry_at, next_run_at) <= ?1
                ORDER BY coalesce(retry_at, next_run_at)
@@ -22,8 +34,15 @@ pub async fn list_due(db: &impl Db, now: Timestamp, at_most: u32) -> Result<Vec<
             &[now.into(), at_most.into()],
         )
         .await?;
-    rows.into_iter().map(decode).collect()
+    let read = |mut row: Row| {
+        let id = ScheduleId(row.text(SECOND_ID)?);
+        Ok(decode(row).map_err(|source| Unreadable { id, source }))
+    };
+    rows.into_iter().map(read).collect()
 }
+
+/// Behind what [`decode`] reads.
+const SECOND_ID: usize = 29;
 
 /// What the tasks of a run have in common.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +127,25 @@ pub async fn record_failure(
             error.into(),
             now.into(),
         ],
+    )
+    .await
+    .map(drop)
+}
+
+/// Keeps what is due for a later tick when something failed that is not the schedule's fault, or when
+/// its row cannot be read. It is never given up for that.
+pub async fn record_fault(
+    db: &impl Db,
+    id: &ScheduleId,
+    error: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    db.query(
+        "UPDATE schedules
+            SET last_error = ?2, last_error_at = ?3, failing_since = coalesce(failing_since, ?3),
+                retry_at = ?3 + 1, updated_at = ?3
+          WHERE id = ?1 AND status = 'active' AND coalesce(retry_at, next_run_at) <= ?3",
+        &[id.into(), error.into(), now.into()],
     )
     .await
     .map(drop)
