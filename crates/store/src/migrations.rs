@@ -26,6 +26,10 @@ const ALL: &[Migration] = &[
         name: "0008_presence_indexes",
         sql: include_str!("../../../migrations/0008_presence_indexes.sql"),
     },
+    Migration {
+        name: "0010_catalog_and_promotion",
+        sql: include_str!("../../../migrations/0010_catalog_and_promotion.sql"),
+    },
 ];
 
 #[derive(Debug, Clone, Copy)]
