@@ -211,7 +211,7 @@ async fn whoever_went_since_is_named_before_and_after() {
     );
     assert_eq!(
         decide(&bob, &id, "approve?dry_run=yes").await.expect(400).error(),
-        "dry_run: Invalid option: expected one of \"true\"|\"false\""
+        "Validation failed: dry_run: Invalid option: expected one of \"true\"|\"false\""
     );
     let rehearsed = rehearse(&bob).await.expect(200).data();
     assert_eq!((&rehearsed["dry_run"], &rehearsed["would_create"]), (&json!(true), &json!(1)));
