@@ -772,6 +772,12 @@ CREATE TRIGGER agent_releases_gone AFTER DELETE ON agent_releases
 BEGIN
   DELETE FROM release_promotions
    WHERE org_id = old.org_id AND os = old.os AND arch = old.arch AND version = old.version;
+  UPDATE approvals
+     SET status = 'expired',
+         decided_at = coalesce(old.audit ->> 'at', CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+         updated_at = coalesce(old.audit ->> 'at', CAST(unixepoch('subsec') * 1000 AS INTEGER))
+   WHERE org_id = old.org_id AND status = 'pending_approval' AND kind = 'mandatory_update'
+     AND work ->> 'version' = old.version AND work ->> 'os' = old.os AND work ->> 'arch' = old.arch;
 END;
 
 -- What an organisation's test library says of its tests.
@@ -1041,7 +1047,9 @@ CREATE TABLE users (
   last_active_at  INTEGER,
   created_at      INTEGER NOT NULL,
   updated_at      INTEGER NOT NULL,
-  audit           TEXT    CHECK (audit IS NULL OR json_valid(audit))
+  audit           TEXT    CHECK (audit IS NULL OR json_valid(audit)),
+  -- Who made this account, or invited whoever did; null where nobody of the application.
+  created_by      TEXT
 ) STRICT;
 
 CREATE INDEX users_by_org ON users (org_id, created_at, id);
@@ -1401,6 +1409,16 @@ BEGIN
    WHERE new.kind = 'mandatory_update' AND org_id = new.org_id AND version = new.work ->> 'version'
      AND os = new.work ->> 'os' AND arch = new.work ->> 'arch' AND awaiting_approval = new.id;
 
+  INSERT INTO release_promotions (org_id, os, arch, version, promoted_at, promoted_by)
+  SELECT org_id, os, arch, version, new.decided_at, new.requested_by
+    FROM agent_releases
+   WHERE new.kind = 'mandatory_update' AND new.work ->> 'promotes' = 1
+     AND org_id = new.org_id AND version = new.work ->> 'version'
+     AND os = new.work ->> 'os' AND arch = new.work ->> 'arch'
+     AND binary_sha256 = new.work ->> 'sha256' AND awaiting_approval IS NULL
+      ON CONFLICT (org_id, os, arch) DO UPDATE
+     SET version = excluded.version, promoted_at = excluded.promoted_at, promoted_by = excluded.promoted_by;
+
   INSERT INTO organization_settings (org_id, name, value, updated_at, updated_by)
   SELECT new.org_id, 'approvals', new.work -> 'value', new.decided_at, new.requested_by
    WHERE new.kind = 'settings'
@@ -1497,4 +1515,30 @@ BEGIN
     FROM heartbeat_history
    WHERE agent_id = old.agent_id
      AND bucket_at BETWEEN old.bucket_at / 3600000 * 3600000 AND old.bucket_at / 3600000 * 3600000 + 3599999;
+END;
+
+-- Everybody an account descends from. It outlives the accounts: nobody is forgotten by being removed.
+CREATE TABLE user_lineage (
+  user_id     TEXT NOT NULL,
+  ancestor_id TEXT NOT NULL,
+  PRIMARY KEY (user_id, ancestor_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER users_descended AFTER INSERT ON users
+WHEN new.created_by IS NOT NULL
+BEGIN
+  INSERT OR IGNORE INTO user_lineage (user_id, ancestor_id) VALUES (new.id, new.created_by);
+  INSERT OR IGNORE INTO user_lineage (user_id, ancestor_id)
+  SELECT new.id, ancestor_id FROM user_lineage WHERE user_id = new.created_by;
+END;
+
+-- Other bytes under the same version ask anew for their promotion.
+CREATE TRIGGER agent_releases_replaced AFTER UPDATE OF binary_sha256 ON agent_releases
+WHEN old.binary_sha256 <> new.binary_sha256
+BEGIN
+  UPDATE approvals
+     SET status = 'expired', decided_at = new.created_at, updated_at = new.created_at
+   WHERE org_id = new.org_id AND status = 'pending_approval' AND kind = 'mandatory_update'
+     AND work ->> 'promotes' = 1
+     AND work ->> 'version' = new.version AND work ->> 'os' = new.os AND work ->> 'arch' = new.arch;
 END;

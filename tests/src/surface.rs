@@ -101,6 +101,17 @@ pub fn routes() -> Vec<Route> {
             "/api/agent/admin/versions/{version}/{os}/{arch}",
             Person("endpoints:versions:delete"),
         ),
+        (
+            "POST",
+            "/api/agent/admin/versions/{version}/{os}/{arch}/promote",
+            Person("endpoints:versions:create"),
+        ),
+        (
+            "DELETE",
+            "/api/agent/admin/versions/{version}/{os}/{arch}/promote",
+            Person("endpoints:versions:create"),
+        ),
+        ("POST", "/api/agent/admin/catalog/reload", Person("tests:sync:execute")),
         ("GET", "/api/tests/builds/{uuid}", Person("tests:builds:read")),
         ("DELETE", "/api/tests/builds/{uuid}", Person("tests:builds:delete")),
         ("GET", "/api/tests/builds/{uuid}/download", Person("tests:builds:create")),

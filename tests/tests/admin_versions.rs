@@ -58,6 +58,7 @@ async fn a_binary_is_hashed_signed_and_listed() {
             "version": "0.6.2", "os": "linux", "arch": "amd64",
             "binary_sha256": "49c4e33f680490c29be9baa0f72b3a2ca9292cf8234010a3722d92785584ad57", "binary_size": 20,
             "release_notes": "Fixes", "mandatory": true, "signed": false, "awaiting_approval": null,
+            "promoted": false,
             "binary_signature": "666248035fd954aacb536e0aaad3f4f95d2ccb051da4be9118abaa0ed26c6e32c683bcdff060e78a05c2276b3e7ec9417fc908e85cc99cd22de8bc4993b86802",
         })
     );
@@ -347,6 +348,34 @@ async fn the_list_is_by_registration_and_has_pages() {
     };
     assert_eq!(versions("").await, ["2.0.0", "1.0.0", "3.0.0"]);
     assert_eq!(versions("?limit=1&offset=1").await, ["1.0.0"]);
+    let page = async |query: &str| {
+        let path = format!("{VERSIONS}{query}");
+        let page = app.admin("org-1").get(&path).await.expect(200).json();
+        let versions = page["data"].as_array().expect("a list").iter();
+        let versions: Vec<_> = versions.map(|it| it["version"].clone()).collect();
+        (versions, page["total"].clone(), page["next_cursor"].clone())
+    };
+    assert_eq!(page("?limit=3").await.2, Value::Null);
+    assert_eq!(page("?limit=0").await, (vec![], json!(3), Value::Null));
+    let (first, total, next) = page("?limit=2").await;
+    assert_eq!((first, total), (vec![json!("2.0.0"), json!("1.0.0")], json!(3)));
+    let next = next.as_str().expect("a cursor");
+    // Beside a cursor an offset says nothing.
+    for query in [format!("?cursor={next}"), format!("?cursor={next}&offset=1&limit=1")] {
+        assert_eq!(page(&query).await, (vec![json!("3.0.0")], json!(3), Value::Null), "{query}");
+    }
+    app.admin("org-1").send_release("4.0.0", ("darwin", "arm64"), b"4").await.expect(201);
+    assert_eq!(page("?os=darwin").await, (vec![json!("4.0.0")], json!(1), Value::Null));
+    assert_eq!(page("?os=linux&arch=amd64").await.1, 3);
+    assert_eq!(page("?arch=arm64&os=linux").await.1, 0);
+    for (query, error) in [
+        ("?os=macos", "Invalid os parameter"),
+        ("?arch=x86", "Invalid arch parameter"),
+        ("?cursor=%25", "Invalid cursor"),
+    ] {
+        let refused = app.admin("org-1").get(&format!("{VERSIONS}{query}")).await.expect(400);
+        assert_eq!(refused.error(), error, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -92,6 +92,11 @@ impl Scene {
                 String::new()
             }
             "/api/agent/admin/tokens/{id}" => self.token.clone(),
+            pattern if route.method == Method::DELETE && pattern.ends_with("/promote") => {
+                let path = "/api/agent/admin/versions/1.0.0/linux/amd64/promote";
+                self.admin.request(Method::POST, path).send().await.expect(200);
+                String::new()
+            }
             "/api/agent/admin/agents/{id}/tags/{tag}" => {
                 let path = format!("/api/agent/admin/agents/{}/tags", self.agent.id());
                 self.admin.post(&path, &json!({ "tag": self.agent.id() })).await.expect(200);
@@ -134,9 +139,10 @@ impl Scene {
         let (body, action) =
             step.unwrap_or_else(|| panic!("what does {route:?} record, and by which call?"));
         let path = match route.pattern {
-            "/api/agent/admin/versions/{version}/{os}/{arch}" => {
-                "/api/agent/admin/versions/1.0.0/linux/amd64".to_owned()
-            }
+            pattern if pattern.contains("{version}") => ["1.0.0", "linux", "amd64"]
+                .iter()
+                .zip(["{version}", "{os}", "{arch}"])
+                .fold(pattern.to_owned(), |path, (value, name)| path.replace(name, value)),
             _ => route.path(id),
         };
         let request = self.admin.request(route.method.clone(), &path);
@@ -204,6 +210,9 @@ impl Scene {
                 (Some(all), "settings.update")
             }
             ("DELETE", "versions/{version}/{os}/{arch}") => (None, "version.withdraw"),
+            ("POST", "versions/{version}/{os}/{arch}/promote") => (None, "release.promote"),
+            ("DELETE", "versions/{version}/{os}/{arch}/promote") => (None, "release.unpromote"),
+            ("POST", "catalog/reload") => (None, "catalog.reload"),
             _ => return None,
         })
     }
@@ -282,6 +291,9 @@ async fn reading_and_being_refused_record_nothing() {
         let path = route.path(scene.agent.id());
         let request = scene.app.request(route.method.clone(), &path).bearer(&explorer);
         assert_eq!(request.json(&json!({})).send().await.status, 403, "{route:?}");
+        if route.pattern == "/api/agent/admin/catalog/reload" {
+            continue;
+        }
         // Of nothing that there is, and with nothing that is needed.
         let unknown = route.path("00000000-0000-4000-8000-000000000000");
         scene.admin.request(route.method.clone(), &unknown).json(&json!([])).send().await;

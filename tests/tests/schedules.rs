@@ -360,10 +360,13 @@ async fn a_dry_run_says_whom_it_would_reach_and_writes_nothing() {
     assert_eq!((&run["dry_run"], &run["would_create"]), (&json!(true), &json!(1)));
     assert_eq!(run["targets"], json!([{"agent_id": agents[0].id(), "hostname": "ws-0"}]));
     let reasons = run["skipped"].as_array().expect("a list").iter().map(|it| &it["reason"]);
-    let expected =
-        ["agent is disabled", "platform is windows/amd64, build is linux/amd64", "unknown"];
+    let expected = ["not_active", "wrong_platform", "unknown_agent"];
     assert_eq!(reasons.collect::<Vec<_>>(), expected);
     assert_eq!(run["skipped"][2]["hostname"], Value::Null);
+    for word in ["yes", "TRUE", "1"] {
+        let refused = admin.post(&format!("{PATH}?dry_run={word}"), &order).await.expect(400);
+        assert!(refused.error().contains("dry_run"), "{}", refused.error());
+    }
     assert_eq!((app.database().count("schedules"), app.database().count("tasks")), (0, 0));
 }
 

@@ -74,6 +74,7 @@ fn everything(app: &App) -> String {
         "schedules",
         "schedule_agents",
         "approvals",
+        "release_promotions",
         "users",
         "invitations",
         "api_keys",
@@ -126,6 +127,10 @@ async fn nothing_of_theirs_can_be_addressed() {
             }
             "/api/agent/admin/versions/{version}/{os}/{arch}" => (
                 "/api/agent/admin/versions/1.0.0/linux/amd64".to_owned(),
+                (404, "Version not found"),
+            ),
+            "/api/agent/admin/versions/{version}/{os}/{arch}/promote" => (
+                "/api/agent/admin/versions/1.0.0/linux/amd64/promote".to_owned(),
                 (404, "Version not found"),
             ),
             "/api/tests/builds/{uuid}/download" => (route.path(TEST), (404, "Build not found")),

@@ -1,10 +1,11 @@
 //! Agent binaries as agents and strangers get them: which is the latest, proven, whole.
 
+use http::Method;
 use http_body_util::BodyExt as _;
 use insta::assert_snapshot;
 use serde_json::json;
 use tests::{
-    Agent, App, Machine,
+    Agent, App, Machine, Operator, Person,
     agent::{Ended, Submitted, Update, UpdateError, Work},
 };
 
@@ -71,6 +72,96 @@ async fn the_latest_is_the_highest_not_the_last_published() {
     }
     admin.delete("/api/agent/admin/versions/0.10.0/linux/amd64").await.expect(200);
     assert_eq!(latest(&agent).await.as_deref(), Some("0.9.9"));
+}
+
+// D-59
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_version_is_offered_until_the_promotion_is_taken_back() {
+    let app = App::start().await;
+    let (agent, admin) = (app.enroll(ORG).await, app.admin(ORG));
+    for version in ["1.0.0", "2.0.0"] {
+        admin.publish(version, LINUX, false, version.as_bytes()).await;
+    }
+    admin.publish("1.0.0", ("windows", "amd64"), false, b"windows").await;
+    let promote = "/api/agent/admin/versions/1.0.0/linux/amd64/promote";
+    let promoted = admin.request(Method::POST, promote).send().await.expect(200).data();
+    assert_eq!((&promoted["version"], &promoted["promoted"]), (&json!("1.0.0"), &json!(true)));
+    for _ in 0..2 {
+        assert_eq!(latest(&agent).await.as_deref(), Some("1.0.0"));
+        assert_eq!(agent.get("/api/agent/update").send().await.expect(200).body, "1.0.0");
+        let path = "/api/agent/download?os=linux&arch=amd64";
+        assert_eq!(app.get(path).send().await.expect(200).body, "1.0.0");
+        // What is newer waits.
+        admin.publish("3.0.0", LINUX, false, b"3.0.0").await;
+    }
+    let listed = admin.get("/api/agent/admin/versions?os=linux").await.expect(200).data();
+    let flags =
+        listed.as_array().expect("a list").iter().map(|it| (&it["version"], &it["promoted"]));
+    assert_eq!(
+        flags.collect::<Vec<_>>(),
+        [("3.0.0", false), ("2.0.0", false), ("1.0.0", true)]
+            .map(|(version, is)| (json!(version), json!(is)))
+            .each_ref()
+            .map(|(version, is)| (version, is))
+    );
+    // Taking it back again changes nothing.
+    for _ in 0..2 {
+        admin.delete(promote).await.expect(200);
+        assert_eq!(latest(&agent).await.as_deref(), Some("3.0.0"));
+    }
+    // A promotion goes with its release.
+    admin.request(Method::POST, promote).send().await.expect(200);
+    admin.delete("/api/agent/admin/versions/1.0.0/linux/amd64").await.expect(200);
+    assert_eq!(latest(&agent).await.as_deref(), Some("3.0.0"));
+    let actions = "SELECT json_group_array(action || ' ' || target_id) FROM audit_log WHERE action LIKE 'release.%'";
+    let target = "1.0.0/linux/amd64";
+    let expected = ["promote", "unpromote", "promote"].map(|it| format!("release.{it} {target}"));
+    assert_eq!(app.database().json(actions, []), json!(expected));
+}
+
+#[tokio::test]
+async fn only_a_version_that_is_there_and_approved_is_promoted() {
+    let app = App::start().await;
+    let (agent, admin) = (app.enroll(ORG).await, app.admin(ORG));
+    admin.publish("1.0.0", LINUX, true, b"old").await;
+    admin.publish("2.0.0", LINUX, false, b"new").await;
+    let promote = async |who: &Operator, rest: &str| {
+        let path = format!("/api/agent/admin/versions/{rest}/promote");
+        who.request(Method::POST, &path).send().await
+    };
+    for (rest, status, error) in [
+        ("9.0.0/linux/amd64", 404, "Version not found"),
+        ("1.0.0/darwin/arm64", 404, "Version not found"),
+        ("1.0.0/macos/amd64", 400, "Invalid os parameter"),
+        ("1.0.0/linux/x86", 400, "Invalid arch parameter"),
+    ] {
+        assert_eq!(promote(&admin, rest).await.expect(status).error(), error, "{rest}");
+        let path = format!("/api/agent/admin/versions/{rest}/promote");
+        assert_eq!(admin.delete(&path).await.expect(status).error(), error, "{rest}");
+    }
+    let foreign = promote(&app.admin("org-2"), "1.0.0/linux/amd64").await.expect(404);
+    assert_eq!(foreign.error(), "Version not found");
+
+    // Where two people are wanted for a mandatory update, a promotion is one.
+    let all = json!({"commands": false, "uninstalls": false, "mandatory_updates": true});
+    let path = "/api/agent/admin/settings/approvals";
+    admin.request(Method::PUT, path).json(&all).send().await.expect(200);
+    let unapproved = admin.publish("3.0.0", LINUX, true, b"unapproved").await;
+    assert!(unapproved["awaiting_approval"].is_string(), "{unapproved}");
+    let refused = promote(&admin, "3.0.0/linux/amd64").await.expect(409);
+    assert_eq!(refused.error(), "The version waits for its approval");
+    let waiting = promote(&admin, "1.0.0/linux/amd64").await.expect(202).data();
+    assert_eq!(latest(&agent).await.as_deref(), Some("2.0.0"));
+    let id = waiting["approval"]["id"].as_str().expect("an id");
+    let path = format!("/api/agent/admin/approvals/{id}/approve");
+    admin.request(Method::POST, &path).send().await.expect(403);
+    let bob = Operator::new(app.server(), ORG, Person::admin(ORG).named("bob").token());
+    let approved = bob.request(Method::POST, &path).send().await.expect(200).data();
+    assert_eq!(approved["summary"]["promotes"], true);
+    assert_eq!(latest(&agent).await.as_deref(), Some("1.0.0"));
+    // What is not mandatory needs nobody else.
+    promote(&admin, "2.0.0/linux/amd64").await.expect(200);
+    assert_eq!(latest(&agent).await.as_deref(), Some("2.0.0"));
 }
 
 // A15 339, A15 341, A15 353

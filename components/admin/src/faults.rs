@@ -125,6 +125,12 @@ pub(crate) fn decision(error: DecideError) -> Problem {
     match error {
         DecideError::NotFound => Problem::not_found("Approval not found"),
         DecideError::OwnRequest => Problem::forbidden("Another person must approve this request"),
+        DecideError::Related => Problem::forbidden(
+            "Whoever made an account and whoever has it cannot approve each other's requests",
+        ),
+        DecideError::Outdated => {
+            Problem::conflict("The settings have changed since the request; ask again")
+        }
         DecideError::NotAPerson => Problem::forbidden("An API key cannot approve requests"),
         DecideError::AlreadyDecided(status) => Problem::refused(
             StatusCode::CONFLICT,
@@ -141,6 +147,16 @@ pub(crate) fn cancellation(error: CancelError) -> Problem {
             Problem::bad_request(format!("Cannot cancel task in status: {}", status.word()))
         }
         CancelError::Fault(fault) => fault.into(),
+    }
+}
+
+pub(crate) fn promotion(error: releases::PromoteError) -> Problem {
+    match error {
+        releases::PromoteError::NotFound => Problem::not_found("Version not found"),
+        releases::PromoteError::Unapproved => {
+            Problem::conflict("The version waits for its approval")
+        }
+        releases::PromoteError::Fault(fault) => fault.into(),
     }
 }
 

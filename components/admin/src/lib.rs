@@ -41,6 +41,7 @@ fn routes() -> Routes {
     let routes = routes::approvals::add(routes);
     let routes = routes::demands::add(routes);
     let routes = routes::versions::add(routes);
+    let routes = routes::catalog::add(routes);
     let routes = routes::audit::add(routes);
     let routes = routes::builds::add(routes);
     let routes = routes::users::add(routes);

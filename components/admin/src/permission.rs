@@ -40,5 +40,6 @@ permissions! {
     ReadBuilds => TestsBuildsRead,
     CreateBuilds => TestsBuildsCreate,
     DeleteBuilds => TestsBuildsDelete,
+    SyncTests => TestsSyncExecute,
     ManageUsers => SettingsUsersManage,
 }

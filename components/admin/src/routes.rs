@@ -5,6 +5,7 @@ pub(crate) mod api_keys;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod builds;
+pub(crate) mod catalog;
 pub(crate) mod demands;
 pub(crate) mod ingestion;
 pub(crate) mod metrics;

@@ -4,19 +4,24 @@ use domain::{
     approvals::{self as rules, Demands},
     ids::OrgId,
 };
-use store::approvals::{self, demands};
+use store::{
+    approvals::{self, LeftOut, Obstacle, demands},
+    tasks::creation::list_prospects,
+};
 
 use crate::{
     Component, audit,
     bindings::exports::myrmidon::domain::{
         approval_sweeps,
         approvals::{
-            Approval, ApprovalFilter, ApprovalKind, ApprovalPage, ApprovalStatus, DecideError,
-            Demands as Wire, Guest, SetOutcome,
+            Approval, ApprovalFilter, ApprovalKey, ApprovalKind, ApprovalPage, ApprovalStatus,
+            Approved, DecideError, Demands as Wire, Guest, SetOutcome,
         },
+        tasks::{Rehearsal, WouldNotGet},
         types::{Actor, Fault},
     },
     call::{self, Call},
+    tasks::creation::{gone, sort},
 };
 
 impl Guest for Component {
@@ -26,12 +31,21 @@ impl Guest for Component {
         let status = filter.status.map(Into::into);
         let after = filter.after.map(|it| (it.requested_at.unix_ms, it.id));
         let total = approvals::count(call.db, &org, status).await?;
-        let (limit, offset) = (filter.limit, filter.offset);
-        let page = match limit {
-            0 => Vec::new(),
-            _ => approvals::list(call.db, &org, status, after.as_ref(), limit, offset).await?,
-        };
-        Ok(ApprovalPage { approvals: page.into_iter().map(Into::into).collect(), total })
+        if filter.limit == 0 {
+            return Ok(ApprovalPage { approvals: Vec::new(), total, next: None });
+        }
+        // A cursor says where; nothing is left out beside it.
+        let offset = if after.is_some() { 0 } else { filter.offset };
+        let limit = filter.limit.saturating_add(1);
+        let mut page =
+            approvals::list(call.db, &org, status, after.as_ref(), limit, offset).await?;
+        let goes_on = page.len() > filter.limit as usize;
+        page.truncate(filter.limit as usize);
+        let next = page
+            .last()
+            .filter(|_| goes_on)
+            .map(|it| ApprovalKey { requested_at: it.requested_at.into(), id: it.id.clone() });
+        Ok(ApprovalPage { approvals: page.into_iter().map(Into::into).collect(), total, next })
     }
 
     async fn find_approval(by: Actor, id: String) -> Result<Option<Approval>, Fault> {
@@ -41,7 +55,7 @@ impl Guest for Component {
         Ok(Some(with_tasks(&call, &org, found).await?))
     }
 
-    async fn approve(by: Actor, id: String) -> Result<Approval, DecideError> {
+    async fn approve(by: Actor, id: String) -> Result<Approved, DecideError> {
         let call = Call::begin().await?;
         if !rules::is_person(&by.user_id) {
             return Err(DecideError::NotAPerson);
@@ -50,10 +64,32 @@ impl Guest for Component {
         let org = OrgId(by.org_id);
         let approved = approvals::record_approval(call.db, &org, &id, &entry).await?;
         audit::seal(&call, &org).await;
-        match approved {
-            Some(approved) => Ok(with_tasks(&call, &org, approved).await?),
-            None => Err(undecided(&call, &org, &id, DecideError::OwnRequest).await?),
+        let Some(approved) = approved else {
+            return Err(unapproved(&call, &org, &id, &by.user_id).await?);
+        };
+        let skipped = approvals::list_left_out(call.db, &org, &id).await?;
+        let skipped = skipped.into_iter().map(Into::into).collect();
+        Ok(Approved { approval: with_tasks(&call, &org, approved).await?, skipped })
+    }
+
+    async fn rehearse_approval(by: Actor, id: String) -> Result<Rehearsal, DecideError> {
+        let call = Call::begin().await?;
+        if !rules::is_person(&by.user_id) {
+            return Err(DecideError::NotAPerson);
         }
+        let org = OrgId(by.org_id);
+        if !approvals::is_approvable(call.db, &org, &id, &by.user_id, call.now).await? {
+            return Err(unapproved(&call, &org, &id, &by.user_id).await?);
+        }
+        let mut rehearsal =
+            Rehearsal { targets: Vec::new(), skipped: Vec::new(), requires_approval: false };
+        if let Some(work) = approvals::find_work(call.db, &org, &id).await? {
+            let approvals::Work { assignments, kind, payload } = work;
+            for it in list_prospects(call.db, &org, &assignments, kind, &payload).await? {
+                sort(it, None, &mut rehearsal);
+            }
+        }
+        Ok(rehearsal)
     }
 
     async fn deny(by: Actor, id: String, reason: Option<String>) -> Result<Approval, DecideError> {
@@ -84,14 +120,15 @@ impl Guest for Component {
         if is_set {
             return Ok(SetOutcome::Done);
         }
-        let now = demands::to_json(demands::find(call.db, &org).await?);
+        let (now, version) = demands::find_with_version(call.db, &org).await?;
+        let now = demands::to_json(now);
         let next = demands::to_json(wanted);
         let request = approvals::NewRequest {
             id: &call::sortable_id(call.now),
             org: &org,
             kind: rules::ApprovalKind::Settings,
             summary: &format!(r#"{{"from":{now},"to":{next}}}"#),
-            work: &format!(r#"{{"value":{next}}}"#),
+            work: &format!(r#"{{"value":{next},"version":{version}}}"#),
             entry: &audit::entry(&call, &by, "approval.request"),
         };
         approvals::insert(call.db, request).await?;
@@ -127,6 +164,23 @@ async fn undecided(
     })
 }
 
+/// Why an approval was not recorded.
+async fn unapproved(
+    call: &Call,
+    org: &OrgId,
+    id: &str,
+    person: &str,
+) -> Result<DecideError, Fault> {
+    let obstacle = approvals::find_obstacle(call.db, org, id, person).await?;
+    let pending = match obstacle {
+        None => DecideError::NotFound,
+        Some(Obstacle::OwnRequest) => DecideError::OwnRequest,
+        Some(Obstacle::Related) => DecideError::Related,
+        Some(Obstacle::Outdated) => DecideError::Outdated,
+    };
+    undecided(call, org, id, pending).await
+}
+
 async fn with_tasks(
     call: &Call,
     org: &OrgId,
@@ -151,6 +205,13 @@ impl From<approvals::Approval> for Approval {
             reason: it.reason,
             task_ids: Vec::new(),
         }
+    }
+}
+
+impl From<LeftOut> for WouldNotGet {
+    fn from(it: LeftOut) -> Self {
+        let reason = gone(it.status).to_owned();
+        Self { agent_id: it.agent.0, hostname: it.hostname, reason }
     }
 }
 

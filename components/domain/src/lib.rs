@@ -11,6 +11,7 @@ mod audit;
 mod build_downloads;
 mod builds;
 mod call;
+mod catalog;
 mod configuration;
 mod database;
 mod device;

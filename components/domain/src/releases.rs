@@ -1,13 +1,20 @@
 //! Agent binaries, as operators publish them.
 
+mod promotion;
+
 use blobs::{Limits, Refused};
-use domain::{ids::OrgId, platform::Platform, releases, secrets::Secret, signing::SigningKey};
+use domain::{
+    ids::OrgId, platform::Platform, releases, secrets::Secret, signing::SigningKey, time::Timestamp,
+};
 use spin_sdk::wit_bindgen::StreamReader;
 
 use crate::{
     Component, audit,
     bindings::exports::myrmidon::domain::{
-        releases::{Guest, NewRelease, Upload, UploadError},
+        releases::{
+            Guest, NewRelease, PromoteError, Promotion, ReleaseFilter, ReleaseKey, ReleasePage,
+            Upload, UploadError,
+        },
         types::{Actor, Arch, Fault, Os, Release},
     },
     call::{self, Call},
@@ -48,6 +55,7 @@ impl Guest for Component {
         let registered =
             store::releases::register(call.db, &org, &release, &approval, &entry).await?;
         release.awaiting_approval = registered.awaiting_approval;
+        release.promoted = registered.promoted;
         audit::seal(&call, &org).await;
         let blobs = transfers::open_store().await?;
         transfers::settle(&blobs, &upload.into()).await?;
@@ -57,11 +65,39 @@ impl Guest for Component {
         Ok(release.into())
     }
 
-    async fn list_releases(by: Actor, limit: u32, offset: u32) -> Result<Vec<Release>, Fault> {
+    async fn list_releases(by: Actor, filter: ReleaseFilter) -> Result<ReleasePage, Fault> {
         let call = Call::begin().await?;
         let org = by.org_id.into();
-        let releases = store::releases::list(call.db, &org, limit, offset).await?;
-        Ok(releases.into_iter().map(Release::from).collect())
+        let wanted = store::releases::Filter {
+            os: filter.os.map(Into::into),
+            arch: filter.arch.map(Into::into),
+        };
+        let total = store::releases::count(call.db, &org, wanted).await?;
+        if filter.limit == 0 {
+            return Ok(ReleasePage { releases: Vec::new(), total, next: None });
+        }
+        let after = filter.after.map(Into::into);
+        // A cursor says where; nothing is left out beside it.
+        let offset = if after.is_some() { 0 } else { filter.offset };
+        let page = (filter.limit.saturating_add(1), offset);
+        let mut found = store::releases::list(call.db, &org, wanted, after.as_ref(), page).await?;
+        let goes_on = found.len() > filter.limit as usize;
+        found.truncate(filter.limit as usize);
+        let next = found.last().filter(|_| goes_on).map(ReleaseKey::from);
+        Ok(ReleasePage { releases: found.into_iter().map(Release::from).collect(), total, next })
+    }
+
+    async fn promote(
+        by: Actor,
+        version: String,
+        os: Os,
+        arch: Arch,
+    ) -> Result<Promotion, PromoteError> {
+        promotion::promote(&by, &version, Platform { os: os.into(), arch: arch.into() }).await
+    }
+
+    async fn unpromote(by: Actor, version: String, os: Os, arch: Arch) -> Result<bool, Fault> {
+        promotion::unpromote(&by, &version, Platform { os: os.into(), arch: arch.into() }).await
     }
 
     async fn withdraw(by: Actor, version: String, os: Os, arch: Arch) -> Result<bool, Fault> {
@@ -140,6 +176,28 @@ impl From<releases::Release> for Release {
             binary_signature: it.signature,
             created_at: it.created_at.into(),
             awaiting_approval: it.awaiting_approval,
+            promoted: it.promoted,
+        }
+    }
+}
+
+impl From<&releases::Release> for ReleaseKey {
+    fn from(it: &releases::Release) -> Self {
+        Self {
+            created_at: it.created_at.into(),
+            version: it.version.clone(),
+            os: it.platform.os.into(),
+            arch: it.platform.arch.into(),
+        }
+    }
+}
+
+impl From<ReleaseKey> for store::releases::Key {
+    fn from(it: ReleaseKey) -> Self {
+        Self {
+            created_at: Timestamp(it.created_at.unix_ms),
+            version: it.version,
+            platform: Platform { os: it.os.into(), arch: it.arch.into() },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Work as operators give it.
 
 mod administration;
-mod creation;
+pub(crate) mod creation;
 mod groups;
 pub(crate) mod payload;
 
@@ -29,7 +29,7 @@ use crate::{
         types::{Actor, Fault, Task},
     },
     call::Call,
-    transfers,
+    catalog, transfers,
 };
 
 impl Guest for Component {
@@ -51,6 +51,7 @@ impl Guest for Component {
         if request.test_name.is_empty() {
             request.test_name = name_of(&call, &org, &build, &request.test_uuid).await?;
         }
+        catalog::resolve(&call, &org, &request.test_uuid, &mut request.metadata).await?;
         let payload = Payload::test(&request, &build).to_json()?;
         let order = Order {
             kind: TaskType::ExecuteTest,
@@ -173,13 +174,13 @@ impl Guest for Component {
 }
 
 /// What a test is called where its order does not say: by the catalog, or else by its build.
-async fn name_of(
+pub(crate) async fn name_of(
     call: &Call,
     org: &OrgId,
     build: &Build,
     test_uuid: &str,
 ) -> Result<String, store::Error> {
-    let name = tasks::creation::find_test_name(call.db, org, test_uuid).await?;
+    let name = store::catalogs::find_name(call.db, org, test_uuid).await?;
     Ok(name.unwrap_or_else(|| build.filename.clone()))
 }
 

@@ -8,6 +8,7 @@ pub mod api_keys;
 pub mod approvals;
 pub mod audit;
 pub mod builds;
+pub mod catalog;
 pub mod device_logins;
 pub mod devices;
 pub mod enrollment;

@@ -24,6 +24,8 @@ pub struct Release {
     pub created_at: Timestamp,
     /// Nobody is offered it before a second person has approved this.
     pub awaiting_approval: Option<String>,
+    /// Agents of the platform are offered it, whatever is newer.
+    pub promoted: bool,
 }
 
 /// What an operator says of the bytes that were uploaded.
@@ -50,6 +52,7 @@ impl NewRelease {
             signed: false,
             created_at: now,
             awaiting_approval: None,
+            promoted: false,
         }
     }
 }

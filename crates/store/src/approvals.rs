@@ -2,8 +2,10 @@
 //! by the table's triggers, in its statement.
 
 use domain::{
+    agents::AgentStatus,
     approvals::{ApprovalKind, ApprovalStatus, LIFETIME},
-    ids::{OrgId, UserId},
+    ids::{AgentId, OrgId, UserId},
+    tasks::TaskType,
     time::Timestamp,
 };
 
@@ -39,6 +41,35 @@ pub struct NewRequest<'a> {
     /// JSON, an object: what the trigger `approvals_granted` reads.
     pub work: &'a str,
     pub entry: &'a Entry,
+}
+
+/// Why a person cannot approve what waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    OwnRequest,
+    /// One made the account of the other, if by way of others.
+    Related,
+    /// It is about settings that have changed since.
+    Outdated,
+}
+
+/// What waiting tasks are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// A JSON array of `[task id, agent id]`.
+    pub assignments: String,
+    pub kind: TaskType,
+    /// JSON.
+    pub payload: String,
+}
+
+/// An agent that got no task of an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub agent: AgentId,
+    pub hostname: Option<String>,
+    /// `None` when the organisation has no such agent any more.
+    pub status: Option<AgentStatus>,
 }
 
 /// Where a page begins: after this row.
@@ -140,8 +171,38 @@ pub async fn count(
     only(db.query(sql, &params).await?)?.integer(0)
 }
 
-/// Another person agrees: neither who asked, nor whose key asked. `None` when that does not hold, or
-/// when it has been decided or is too late; the caller looks which.
+/// Who asked, in person: for a key, who made it.
+macro_rules! asker {
+    () => {
+        "coalesce((SELECT api_keys.created_by FROM api_keys
+                    WHERE api_keys.id = substr(approvals.requested_by, 8)
+                      AND approvals.requested_by = 'apikey:' || api_keys.id),
+                  approvals.requested_by)"
+    };
+}
+
+/// That `?1` of organisation `?2` can be approved by `?3` at `?4`: by another person than the one who
+/// asked, of whom neither made the other's account; and that settings are still what they were when
+/// somebody asked for others.
+macro_rules! approvable {
+    () => {
+        concat!(
+            "approvals.id = ?1 AND approvals.org_id = ?2 AND approvals.status = 'pending_approval'
+             AND approvals.expires_at > ?4 AND ?3 <> ",
+            asker!(),
+            " AND NOT EXISTS (SELECT 1 FROM user_lineage WHERE user_id = ?3 AND ancestor_id = ",
+            asker!(),
+            ") AND NOT EXISTS (SELECT 1 FROM user_lineage WHERE ancestor_id = ?3 AND user_id = ",
+            asker!(),
+            ") AND (approvals.kind <> 'settings'
+                    OR approvals.work ->> 'version'
+                       = coalesce((SELECT version FROM organization_settings
+                                    WHERE org_id = ?2 AND name = 'approvals'), 0))"
+        )
+    };
+}
+
+/// Another person agrees. `None` when that may not be (`approvable!`); [`find_obstacle`] tells why.
 pub async fn record_approval(
     db: &impl Db,
     org: &OrgId,
@@ -153,19 +214,54 @@ pub async fn record_approval(
             concat!(
                 "UPDATE approvals
                     SET status = 'approved', decided_by = ?3, decided_at = ?4, updated_at = ?4, audit = ?5
-                  WHERE id = ?1 AND org_id = ?2 AND status = 'pending_approval' AND expires_at > ?4
-                    AND requested_by <> ?3
-                    AND NOT EXISTS (SELECT 1 FROM api_keys
-                                     WHERE approvals.requested_by = 'apikey:' || api_keys.id
-                                       AND api_keys.id = substr(approvals.requested_by, 8)
-                                       AND api_keys.created_by = ?3)
-              RETURNING ",
+                  WHERE ",
+                approvable!(),
+                " RETURNING ",
                 columns!()
             ),
             &[id.into(), org.into(), (&entry.actor).into(), entry.at.into(), entry.into()],
         )
         .await?;
     rows.into_iter().next().map(decode).transpose()
+}
+
+/// Whether [`record_approval`] would do it.
+pub async fn is_approvable(
+    db: &impl Db,
+    org: &OrgId,
+    id: &str,
+    person: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let sql = concat!("SELECT 1 FROM approvals WHERE ", approvable!());
+    let params = [id.into(), org.into(), person.into(), now.into()];
+    Ok(!db.query(sql, &params).await?.is_empty())
+}
+
+/// What keeps a person from approving what nobody has decided yet.
+pub async fn find_obstacle(
+    db: &impl Db,
+    org: &OrgId,
+    id: &str,
+    person: &str,
+) -> Result<Option<Obstacle>, Error> {
+    let sql = concat!(
+        "SELECT ?3 = ",
+        asker!(),
+        ", EXISTS (SELECT 1 FROM user_lineage WHERE user_id = ?3 AND ancestor_id = ",
+        asker!(),
+        ") OR EXISTS (SELECT 1 FROM user_lineage WHERE ancestor_id = ?3 AND user_id = ",
+        asker!(),
+        ") FROM approvals WHERE id = ?1 AND org_id = ?2"
+    );
+    let rows = db.query(sql, &[id.into(), org.into(), person.into()]).await?;
+    let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+    let (is_own, is_related) = (row.flag(0)?, row.flag(1)?);
+    Ok(Some(match (is_own, is_related) {
+        (true, _) => Obstacle::OwnRequest,
+        (false, true) => Obstacle::Related,
+        (false, false) => Obstacle::Outdated,
+    }))
 }
 
 /// Somebody says no; who asked may, too. `None` when it has been decided or is too late.
@@ -213,6 +309,46 @@ pub async fn expire(db: &impl Db, now: Timestamp, at_most: u32) -> Result<u32, E
         )
         .await?;
     Ok(length(&rows))
+}
+
+/// `None` when no tasks wait for it.
+pub async fn find_work(db: &impl Db, org: &OrgId, id: &str) -> Result<Option<Work>, Error> {
+    let rows = db
+        .query(
+            "SELECT work -> 'assignments', work ->> 'type', work ->> 'payload'
+               FROM approvals
+              WHERE id = ?1 AND org_id = ?2 AND work -> 'assignments' IS NOT NULL",
+            &[id.into(), org.into()],
+        )
+        .await?;
+    let decode = |mut row: Row| {
+        Ok(Work { assignments: row.text(0)?, kind: row.parsed(1)?, payload: row.text(2)? })
+    };
+    rows.into_iter().next().map(decode).transpose()
+}
+
+/// The agents that an approval gave nothing, in the order in which they were asked for.
+pub async fn list_left_out(db: &impl Db, org: &OrgId, id: &str) -> Result<Vec<LeftOut>, Error> {
+    let rows = db
+        .query(
+            "SELECT wanted.value ->> 1, agents.hostname, agents.status
+               FROM approvals
+         CROSS JOIN json_each(approvals.work, '$.assignments') AS wanted
+          LEFT JOIN agents ON agents.id = wanted.value ->> 1 AND agents.org_id = ?2
+              WHERE approvals.id = ?1 AND approvals.org_id = ?2 AND approvals.status = 'approved'
+                AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = wanted.value ->> 0)
+           ORDER BY wanted.key",
+            &[id.into(), org.into()],
+        )
+        .await?;
+    let decode = |mut row: Row| {
+        Ok(LeftOut {
+            agent: AgentId(row.text(0)?),
+            hostname: row.optional_text(1)?,
+            status: row.optional_parsed(2)?,
+        })
+    };
+    rows.into_iter().map(decode).collect()
 }
 
 /// The tasks that an approval set free, in the order in which they were asked for.

@@ -1,6 +1,12 @@
 //! `agent_releases`: agent binaries, one row per organisation, version and platform.
 
-use domain::{ids::OrgId, platform::Platform, precedence, releases::Release};
+use domain::{
+    ids::OrgId,
+    platform::{Arch, Os, Platform},
+    precedence,
+    releases::Release,
+    time::Timestamp,
+};
 
 use crate::{Db, Error, Row, audit::Entry};
 
@@ -10,6 +16,45 @@ pub struct Registered {
     pub replaced: Option<String>,
     /// What has to be approved before anybody is offered the release.
     pub awaiting_approval: Option<String>,
+    pub promoted: bool,
+}
+
+/// Which releases are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub os: Option<Os>,
+    pub arch: Option<Arch>,
+}
+
+/// Where a page begins: after this row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub created_at: Timestamp,
+    pub version: String,
+    pub platform: Platform,
+}
+
+macro_rules! columns {
+    () => {
+        "version, os, arch, release_notes, mandatory, binary_sha256, binary_size, binary_signature, signed,
+         created_at, awaiting_approval,
+         EXISTS (SELECT 1 FROM release_promotions AS promoted
+                  WHERE promoted.org_id = agent_releases.org_id AND promoted.os = agent_releases.os
+                    AND promoted.arch = agent_releases.arch AND promoted.version = agent_releases.version)"
+    };
+}
+
+/// The promoted release of an organisation and platform, as long as it may be offered; any other
+/// only while there is none.
+macro_rules! preferred {
+    () => {
+        "version = coalesce((SELECT promoted.version
+                               FROM release_promotions AS promoted
+                         CROSS JOIN agent_releases AS offered USING (org_id, version, os, arch)
+                              WHERE promoted.org_id = agent_releases.org_id AND promoted.os = ?1
+                                AND promoted.arch = ?2 AND offered.awaiting_approval IS NULL),
+                            version)"
+    };
 }
 
 /// Registers the release, in place of one of the same version and platform. A mandatory one asks for
@@ -43,7 +88,10 @@ pub async fn register(
                     created_by       = excluded.created_by,
                     audit            = excluded.audit,
                     awaiting_approval = excluded.awaiting_approval
-          RETURNING nullif(replaced_sha256, binary_sha256), awaiting_approval",
+          RETURNING nullif(replaced_sha256, binary_sha256), awaiting_approval,
+                    EXISTS (SELECT 1 FROM release_promotions AS promoted
+                             WHERE promoted.org_id = ?1 AND promoted.os = ?3 AND promoted.arch = ?4
+                               AND promoted.version = ?2)",
             &[
                 org.into(),
                 release.version.as_str().into(),
@@ -64,69 +112,107 @@ pub async fn register(
         )
         .await?;
     let mut row = crate::only(rows)?;
-    Ok(Registered { replaced: row.optional_text(0)?, awaiting_approval: row.optional_text(1)? })
+    Ok(Registered {
+        replaced: row.optional_text(0)?,
+        awaiting_approval: row.optional_text(1)?,
+        promoted: row.flag(2)?,
+    })
 }
 
 /// Newest registration first.
 pub async fn list(
     db: &impl Db,
     org: &OrgId,
-    limit: u32,
-    offset: u32,
+    filter: Filter,
+    after: Option<&Key>,
+    (limit, offset): (u32, u32),
 ) -> Result<Vec<Release>, Error> {
-    let rows = db
-        .query(
-            "SELECT version, os, arch, release_notes, mandatory, binary_sha256, binary_size,
-                    binary_signature, signed, created_at, awaiting_approval
-               FROM agent_releases
-              WHERE org_id = ?1
-          ORDER BY created_at DESC, version, os, arch
-              LIMIT ?2 OFFSET ?3",
-            &[org.into(), limit.into(), offset.into()],
-        )
-        .await?;
-    rows.into_iter().map(decode).collect()
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM agent_releases
+          WHERE org_id = ?1 AND (?2 IS NULL OR os = ?2) AND (?3 IS NULL OR arch = ?3)
+            AND created_at <= ?4 AND (created_at < ?4 OR (version, os, arch) > (?5, ?6, ?7))
+       ORDER BY created_at DESC, version, os, arch
+          LIMIT ?8 OFFSET ?9"
+    );
+    let params = [
+        org.into(),
+        filter.os.map(Os::as_str).into(),
+        filter.arch.map(Arch::as_str).into(),
+        after.map_or(Timestamp(i64::MAX), |it| it.created_at).into(),
+        after.map_or("", |it| &it.version).into(),
+        after.map_or("", |it| it.platform.os.as_str()).into(),
+        after.map_or("", |it| it.platform.arch.as_str()).into(),
+        limit.into(),
+        offset.into(),
+    ];
+    db.query(sql, &params).await?.into_iter().map(decode).collect()
 }
 
-/// The one of highest precedence; of those that are the same version, the one registered last.
+pub async fn count(db: &impl Db, org: &OrgId, filter: Filter) -> Result<u64, Error> {
+    let rows = db
+        .query(
+            "SELECT count(*)
+               FROM agent_releases
+              WHERE org_id = ?1 AND (?2 IS NULL OR os = ?2) AND (?3 IS NULL OR arch = ?3)",
+            &[org.into(), filter.os.map(Os::as_str).into(), filter.arch.map(Arch::as_str).into()],
+        )
+        .await?;
+    crate::only(rows)?.integer(0)
+}
+
+pub async fn find(
+    db: &impl Db,
+    org: &OrgId,
+    version: &str,
+    platform: Platform,
+) -> Result<Option<Release>, Error> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM agent_releases WHERE os = ?1 AND arch = ?2 AND org_id = ?3 AND version = ?4"
+    );
+    let Platform { os, arch } = platform;
+    let params = [os.as_str().into(), arch.as_str().into(), org.into(), version.into()];
+    db.query(sql, &params).await?.into_iter().next().map(decode).transpose()
+}
+
+/// The one that was promoted; otherwise that of highest precedence, and of those that are the same
+/// version the one registered last.
 pub async fn find_latest(
     db: &impl Db,
     org: &OrgId,
     platform: Platform,
 ) -> Result<Option<Release>, Error> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM agent_releases
+          WHERE os = ?1 AND arch = ?2 AND org_id = ?3 AND awaiting_approval IS NULL AND ",
+        preferred!(),
+        " ORDER BY precedence DESC, created_at DESC LIMIT 1"
+    );
     let params = [platform.os.as_str().into(), platform.arch.as_str().into(), org.into()];
-    let rows = db
-        .query(
-            "SELECT version, os, arch, release_notes, mandatory, binary_sha256, binary_size,
-                    binary_signature, signed, created_at, awaiting_approval
-               FROM agent_releases
-              WHERE os = ?1 AND arch = ?2 AND org_id = ?3 AND awaiting_approval IS NULL
-          ORDER BY precedence DESC, created_at DESC
-              LIMIT 1",
-            &params,
-        )
-        .await?;
-    rows.into_iter().next().map(decode).transpose()
+    db.query(sql, &params).await?.into_iter().next().map(decode).transpose()
 }
 
 /// The latest for somebody who does not say whose they want: none when several organisations
 /// publish for this platform.
 pub async fn find_only_latest(db: &impl Db, platform: Platform) -> Result<Option<Release>, Error> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM agent_releases
+          WHERE os = ?1 AND arch = ?2 AND awaiting_approval IS NULL
+            AND org_id = (SELECT min(org_id) FROM agent_releases WHERE os = ?1 AND arch = ?2)
+            AND org_id = (SELECT max(org_id) FROM agent_releases WHERE os = ?1 AND arch = ?2)
+            AND ",
+        preferred!(),
+        " ORDER BY precedence DESC, created_at DESC LIMIT 1"
+    );
     let params = [platform.os.as_str().into(), platform.arch.as_str().into()];
-    let rows = db
-        .query(
-            "SELECT version, os, arch, release_notes, mandatory, binary_sha256, binary_size,
-                    binary_signature, signed, created_at, awaiting_approval
-               FROM agent_releases
-              WHERE os = ?1 AND arch = ?2 AND awaiting_approval IS NULL
-                AND org_id = (SELECT min(org_id) FROM agent_releases WHERE os = ?1 AND arch = ?2)
-                AND org_id = (SELECT max(org_id) FROM agent_releases WHERE os = ?1 AND arch = ?2)
-          ORDER BY precedence DESC, created_at DESC
-              LIMIT 1",
-            &params,
-        )
-        .await?;
-    rows.into_iter().next().map(decode).transpose()
+    db.query(sql, &params).await?.into_iter().next().map(decode).transpose()
 }
 
 /// Returns the digest of the bytes that thereby lost a reference; none when there was no release.
@@ -168,16 +254,12 @@ fn decode(mut row: Row) -> Result<Release, Error> {
         signed: row.flag(8)?,
         created_at: row.timestamp(9)?,
         awaiting_approval: row.optional_text(10)?,
+        promoted: row.flag(11)?,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{
-        platform::{Arch, Os},
-        time::Timestamp,
-    };
-
     use super::*;
     use crate::{
         blob_references,
@@ -200,6 +282,7 @@ mod tests {
             signed: false,
             created_at: Timestamp(at),
             awaiting_approval: None,
+            promoted: false,
         }
     }
 
@@ -265,7 +348,7 @@ mod tests {
         let again = Release { notes: "new".into(), ..release("1.0.0", 'b', 2) };
         assert_eq!(publish(&db, "o1", &again).await, Some("a".repeat(64)));
         assert_eq!(publish(&db, "o1", &release("1.0.0", 'b', 3)).await, None);
-        let listed = list(&db, &"o1".into(), 9, 0).await.unwrap();
+        let listed = list(&db, &"o1".into(), Filter::default(), None, (9, 0)).await.unwrap();
         assert_eq!(listed, [release("1.0.0", 'b', 3)]);
     }
 
@@ -276,12 +359,41 @@ mod tests {
             publish(&db, "o1", &release(version, 'a', at)).await;
         }
         publish(&db, "o2", &release("9.0.0", 'a', 9)).await;
-        let page = async |limit, offset| {
-            let listed = list(&db, &"o1".into(), limit, offset).await.unwrap();
+        let org = "o1".into();
+        let page = async |after: Option<&Key>, limit, offset| {
+            let filter = Filter::default();
+            let listed = list(&db, &org, filter, after, (limit, offset)).await.unwrap();
             listed.into_iter().map(|it| it.version).collect::<Vec<_>>()
         };
-        assert_eq!(page(9, 0).await, ["1.0.0", "2.0.0", "3.0.0"]);
-        assert_eq!(page(1, 1).await, ["2.0.0"]);
+        assert_eq!(page(None, 9, 0).await, ["1.0.0", "2.0.0", "3.0.0"]);
+        assert_eq!(page(None, 1, 1).await, ["2.0.0"]);
+        let key = |version: &str, at| Key {
+            created_at: Timestamp(at),
+            version: version.to_owned(),
+            platform: LINUX,
+        };
+        assert_eq!(page(Some(&key("1.0.0", 2)), 9, 0).await, ["2.0.0", "3.0.0"]);
+        assert_eq!(page(Some(&key("2.0.0", 2)), 9, 0).await, ["3.0.0"]);
+        assert!(page(Some(&key("3.0.0", 1)), 9, 0).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_list_may_be_of_one_platform() {
+        let db = Memory::migrated();
+        publish(&db, "o1", &release("1.0.0", 'a', 1)).await;
+        publish(&db, "o1", &Release { platform: DARWIN, ..release("2.0.0", 'b', 2) }).await;
+        let org = "o1".into();
+        for (filter, versions) in [
+            (Filter { os: Some(Os::Linux), arch: None }, vec!["1.0.0"]),
+            (Filter { os: None, arch: Some(Arch::Arm64) }, vec!["2.0.0"]),
+            (Filter { os: Some(Os::Linux), arch: Some(Arch::Arm64) }, vec![]),
+            (Filter::default(), vec!["2.0.0", "1.0.0"]),
+        ] {
+            let listed = list(&db, &org, filter, None, (9, 0)).await.unwrap();
+            let listed: Vec<_> = listed.into_iter().map(|it| it.version).collect();
+            assert_eq!(listed, versions, "{filter:?}");
+            assert_eq!(count(&db, &org, filter).await.unwrap(), listed.len() as u64);
+        }
     }
 
     #[tokio::test]
@@ -305,7 +417,9 @@ mod tests {
         let latest = plan(async |db| drop(find_latest(db, &org, LINUX).await)).await;
         latest.uses("agent_releases_latest").never_scans();
         plan(async |db| drop(find_only_latest(db, LINUX).await)).await.never_scans();
-        plan(async |db| drop(list(db, &org, 50, 0).await)).await.never_scans();
+        plan(async |db| drop(list(db, &org, Filter::default(), None, (50, 0)).await))
+            .await
+            .never_scans();
         plan(async |db| drop(blob_references::exist(db, "a").await)).await.never_scans();
     }
 }

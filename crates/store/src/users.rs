@@ -55,7 +55,8 @@ pub enum Change {
     Removal,
 }
 
-/// `false` when the address has an account already.
+/// Whoever the entry names has made it, and approves nothing that it asks for (the trigger
+/// `users_descended`). `false` when the address has an account already.
 pub async fn insert(
     db: &impl Db,
     org: &OrgId,
@@ -66,8 +67,9 @@ pub async fn insert(
 ) -> Result<bool, Error> {
     let rows = db
         .query(
-            "INSERT INTO users (id, org_id, email, name, password_hash, role, created_at, updated_at, audit)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)
+            "INSERT INTO users (id, org_id, email, name, password_hash, role, created_at, updated_at, audit,
+                                created_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)
                  ON CONFLICT (email) DO NOTHING
           RETURNING 1",
             &[
@@ -79,6 +81,7 @@ pub async fn insert(
                 role.map(Role::word).into(),
                 now.into(),
                 audit.into(),
+                audit.map(|it| it.actor.as_str()).into(),
             ],
         )
         .await?;
@@ -86,7 +89,8 @@ pub async fn insert(
 }
 
 /// Accepts the invitation of this secret, once. None when there is no such invitation any more, or
-/// its address has an account already. Organisation, address and role are the invitation's.
+/// its address has an account already. Organisation, address, role and who is
+/// behind the account are the invitation's.
 pub async fn insert_invited(
     db: &impl Db,
     id: &UserId,
@@ -97,8 +101,9 @@ pub async fn insert_invited(
 ) -> Result<Option<User>, Error> {
     let rows = db
         .query(
-            "INSERT INTO users (id, org_id, email, name, password_hash, role, invitation_id, created_at, updated_at)
-             SELECT ?1, org_id, email, ?2, ?3, role, id, ?5, ?5
+            "INSERT INTO users (id, org_id, email, name, password_hash, role, invitation_id, created_at, updated_at,
+                                created_by)
+             SELECT ?1, org_id, email, ?2, ?3, role, id, ?5, ?5, created_by
                FROM invitations
               WHERE digest = ?4 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > ?5
                  ON CONFLICT (email) DO NOTHING

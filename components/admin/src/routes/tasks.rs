@@ -5,7 +5,7 @@ mod batch;
 mod bulk;
 mod cancel;
 mod command;
-mod created;
+pub(crate) mod created;
 mod filter;
 mod grouped;
 mod list;

@@ -2,11 +2,16 @@
 
 mod build;
 mod list;
+mod promote;
 mod register;
+mod unpromote;
 mod upload;
 mod withdraw;
 
-use web::{Problem, Routes, contract::choices::Choice};
+use web::{
+    Problem, Request, Routes,
+    contract::{Arch, Os, choices::Choice},
+};
 
 pub(crate) fn add(routes: Routes) -> Routes {
     routes
@@ -20,6 +25,17 @@ pub(crate) fn add(routes: Routes) -> Routes {
         .described(build::describe)
         .delete("/api/agent/admin/versions/{version}/{os}/{arch}", withdraw::withdraw)
         .described(withdraw::describe)
+        .post("/api/agent/admin/versions/{version}/{os}/{arch}/promote", promote::promote)
+        .described(promote::describe)
+        .delete("/api/agent/admin/versions/{version}/{os}/{arch}/promote", unpromote::unpromote)
+        .described(unpromote::describe)
+}
+
+/// The release that a path names.
+fn named(request: &Request) -> Result<(String, Os, Arch), Problem> {
+    let os = word(request.parameter("os"), "Invalid os parameter")?;
+    let arch = word(request.parameter("arch"), "Invalid arch parameter")?;
+    Ok((request.parameter("version").to_owned(), os, arch))
 }
 
 fn word<C: Choice>(given: &str, refusal: &'static str) -> Result<C, Problem> {

@@ -11,7 +11,7 @@ use crate::{
         types::{Fault, Json},
     },
     call::{self, Call},
-    fault,
+    catalog, fault,
     tasks::payload::Payload,
     transfers,
 };
@@ -39,7 +39,9 @@ pub(super) async fn prepare(
     if transfers::find(&blobs, &build.sha256, build.size).await?.is_none() {
         return Ok(Err(format!("Binary file not found: {}", build.filename)));
     }
-    let payload = Payload::test(&test(schedule), &build).to_json()?;
+    let mut test = test(schedule);
+    catalog::resolve(call, &schedule.org, test_uuid, &mut test.metadata).await?;
+    let payload = Payload::test(&test, &build).to_json()?;
     let batch_id = call::sortable_id(call.now);
     let common = json!({
         "at": call.now.0,

@@ -23,13 +23,18 @@ use crate::{
         types::{Actor, Fault},
     },
     call::{self, Call},
-    fault, transfers,
+    fault,
+    tasks::name_of,
+    transfers,
 };
 
-pub(super) async fn create(by: Actor, request: NewSchedule) -> Result<Schedule, ScheduleError> {
+pub(super) async fn create(by: Actor, mut request: NewSchedule) -> Result<Schedule, ScheduleError> {
     let call = Call::begin().await?;
     let org = OrgId(by.org_id.clone());
     let build = build(&call, &org, &request.test_uuid).await?;
+    if request.test_name.is_empty() {
+        request.test_name = name_of(&call, &org, &build, &request.test_uuid).await?;
+    }
     let id = ScheduleId(call::random_id());
     let agents = distinct(request.agent_ids.clone());
     let timing = read_timing(&request)?;
@@ -186,7 +191,6 @@ pub(super) async fn unfit(
     })
 }
 
-/// Names that were left empty are the build's.
 fn row(
     by: &Actor,
     request: NewSchedule,
@@ -195,13 +199,13 @@ fn row(
     now: Timestamp,
     id: ScheduleId,
 ) -> schedules::Schedule {
-    let or = |name: String, other: &str| if name.is_empty() { other.to_owned() } else { name };
+    let is_named = !request.binary_name.is_empty();
     schedules::Schedule {
         id,
         org: OrgId(by.org_id.clone()),
         name: request.name,
-        test_name: or(request.test_name, &request.test_uuid),
-        binary_name: or(request.binary_name, &build.filename),
+        test_name: request.test_name,
+        binary_name: if is_named { request.binary_name } else { build.filename.clone() },
         test_uuid: request.test_uuid,
         execution_timeout_seconds: request.execution_timeout,
         priority: request.priority,

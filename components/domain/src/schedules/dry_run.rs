@@ -1,4 +1,4 @@
-//! Whom a run would reach now, and whom not and why. Writes nothing.
+//! Whom a run would reach now, and whom not and why, in the words of rehearsals of tasks. Writes nothing.
 
 use domain::{agents::AgentStatus, ids::OrgId, platform::Platform};
 use store::schedules::reach::{Reached, list_reached};
@@ -8,6 +8,7 @@ use crate::{
         DrySkip, DryTarget, ScheduleDryRun, ScheduleError,
     },
     call::Call,
+    tasks::creation::gone,
 };
 
 pub(super) async fn judge(
@@ -20,7 +21,7 @@ pub(super) async fn judge(
     for Reached { agent, known } in list_reached(call.db, org, roster).await? {
         let agent_id = agent.0;
         let Some((hostname, status, own)) = known else {
-            judged.skipped.push(DrySkip { agent_id, hostname: None, reason: "unknown".into() });
+            judged.skipped.push(DrySkip { agent_id, hostname: None, reason: gone(None).into() });
             continue;
         };
         let reason = match status {
@@ -28,9 +29,10 @@ pub(super) async fn judge(
                 judged.targets.push(DryTarget { agent_id, hostname });
                 continue;
             }
-            AgentStatus::Active => format!("platform is {own}, build is {platform}"),
-            other => format!("agent is {}", other.as_str()),
+            AgentStatus::Active => "wrong_platform",
+            other => gone(Some(other)),
         };
+        let reason = reason.to_owned();
         judged.skipped.push(DrySkip { agent_id, hostname: Some(hostname), reason });
     }
     Ok(judged)

@@ -193,31 +193,45 @@ async fn rehearse(
     let requires_approval = order.is_demanded(call, &wanted.org).await?;
     let mut rehearsal = Rehearsal { targets: Vec::new(), skipped: Vec::new(), requires_approval };
     for it in look(call, wanted, order).await? {
-        let agent_id = it.candidate.agent.0.clone();
-        match obstacle(&it, order.platform) {
-            Some(reason) => rehearsal.skipped.push(WouldNotGet {
-                agent_id,
-                hostname: it.hostname,
-                reason: reason.to_owned(),
-            }),
-            None => rehearsal.targets.push(WouldGet {
-                agent_id,
-                note: note(&it).map(str::to_owned),
-                hostname: it.hostname.unwrap_or_default(),
-            }),
-        }
+        sort(it, order.platform, &mut rehearsal);
     }
     Ok(Ordered::Rehearsed(rehearsal))
+}
+
+/// To those who would be hit, or to those who would not.
+pub(crate) fn sort(it: Looked, platform: Option<Platform>, rehearsal: &mut Rehearsal) {
+    let agent_id = it.candidate.agent.0.clone();
+    match obstacle(&it, platform) {
+        Some(reason) => rehearsal.skipped.push(WouldNotGet {
+            agent_id,
+            hostname: it.hostname,
+            reason: reason.to_owned(),
+        }),
+        None => rehearsal.targets.push(WouldGet {
+            agent_id,
+            note: note(&it).map(str::to_owned),
+            hostname: it.hostname.unwrap_or_default(),
+        }),
+    }
 }
 
 /// The same conditions as in [`refusal`], agent by agent.
 fn obstacle(it: &Looked, platform: Option<Platform>) -> Option<&'static str> {
     match it.candidate.known {
-        None => Some("unknown_agent"),
-        Some((AgentStatus::Uninstalled, _)) => Some("already_uninstalled"),
-        Some((AgentStatus::Decommissioned, _)) => Some("not_active"),
         Some((AgentStatus::Active | AgentStatus::Disabled, own)) => {
             platform.is_some_and(|it| it != own).then_some("wrong_platform")
+        }
+        known => Some(gone(known.map(|(status, _)| status))),
+    }
+}
+
+/// Why whoever is not there gets nothing.
+pub(crate) fn gone(status: Option<AgentStatus>) -> &'static str {
+    match status {
+        None => "unknown_agent",
+        Some(AgentStatus::Uninstalled) => "already_uninstalled",
+        Some(AgentStatus::Decommissioned | AgentStatus::Disabled | AgentStatus::Active) => {
+            "not_active"
         }
     }
 }

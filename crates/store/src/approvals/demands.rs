@@ -5,24 +5,29 @@
 
 use domain::{approvals::Demands, ids::OrgId};
 
-use crate::{Db, Error, audit::Entry, only};
+use crate::{Db, Error, audit::Entry};
 
 pub async fn find(db: &impl Db, org: &OrgId) -> Result<Demands, Error> {
+    Ok(find_with_version(db, org).await?.0)
+}
+
+/// With the version of the section, 0 for none: what a request to loosen it is about.
+pub async fn find_with_version(db: &impl Db, org: &OrgId) -> Result<(Demands, u32), Error> {
     let rows = db
         .query(
-            "SELECT coalesce(max(value ->> '$.commands'), 0), coalesce(max(value ->> '$.uninstalls'), 0),
-                    coalesce(max(value ->> '$.mandatory_updates'), 0)
+            "SELECT value ->> '$.commands', value ->> '$.uninstalls', value ->> '$.mandatory_updates', version
                FROM organization_settings
               WHERE org_id = ?1 AND name = 'approvals'",
             &[org.into()],
         )
         .await?;
-    let mut row = only(rows)?;
-    Ok(Demands {
+    let Some(mut row) = rows.into_iter().next() else { return Ok((Demands::default(), 0)) };
+    let demands = Demands {
         commands: row.flag(0)?,
         uninstalls: row.flag(1)?,
         mandatory_updates: row.flag(2)?,
-    })
+    };
+    Ok((demands, row.integer(3)?))
 }
 
 /// Sets the section, unless that would loosen it; `false` then.

@@ -159,7 +159,9 @@ async fn one_person_tightens_and_cannot_loosen() {
     assert_eq!(demands::find(&db, &"other".into()).await.unwrap(), Demands::default());
 
     // Another person's approval does.
-    let work = format!(r#"{{"value":{}}}"#, demands::to_json(commands));
+    let (seen, version) = demands::find_with_version(&db, &org).await.unwrap();
+    assert_eq!((seen, version), (both, 2));
+    let work = format!(r#"{{"value":{},"version":2}}"#, demands::to_json(commands));
     let request = NewRequest {
         id: "w1",
         org: &org,
@@ -171,6 +173,129 @@ async fn one_person_tightens_and_cannot_loosen() {
     insert(&db, request).await.unwrap().unwrap();
     assert!(approve(&db, "bob", NOW).await);
     assert_eq!(demands::find(&db, &org).await.unwrap(), commands);
+}
+
+#[tokio::test]
+async fn an_old_request_to_loosen_does_not_undo_a_newer_decision() {
+    let db = Memory::migrated();
+    let org = "org".into();
+    let none = Demands::default();
+    let commands = Demands { commands: true, ..none };
+    let tighten = async |demands| {
+        assert!(demands::record(&db, &org, demands, &entry("settings.update")).await.unwrap());
+    };
+    tighten(commands).await;
+    let work = format!(r#"{{"value":{},"version":1}}"#, demands::to_json(none));
+    let asked = by("ann", NOW);
+    let request = |id, work| NewRequest {
+        id,
+        org: &org,
+        kind: ApprovalKind::Settings,
+        summary: "{}",
+        work,
+        entry: &asked,
+    };
+    insert(&db, request("w1", &work)).await.unwrap().unwrap();
+    // What was asked for before versions were noted is about nothing that could be compared.
+    let unversioned = format!(r#"{{"value":{}}}"#, demands::to_json(none));
+    insert(&db, request("w2", &unversioned)).await.unwrap().unwrap();
+    let all = Demands { uninstalls: true, mandatory_updates: true, ..commands };
+    tighten(all).await;
+
+    for id in ["w1", "w2"] {
+        assert!(!is_approvable(&db, &org, id, "bob", NOW).await.unwrap());
+        assert_eq!(record_approval(&db, &org, id, &by("bob", NOW)).await.unwrap(), None);
+        let obstacle = find_obstacle(&db, &org, id, "bob").await.unwrap();
+        assert_eq!(obstacle, Some(Obstacle::Outdated));
+    }
+    assert_eq!(demands::find(&db, &org).await.unwrap(), all);
+}
+
+#[tokio::test]
+async fn nobody_approves_as_somebody_they_made() {
+    use crate::{invitations, users};
+    use domain::{
+        accounts, ids::InvitationId, passwords::Verifier, permissions::Role, secrets::Digest,
+    };
+    let make = async |db: &Memory, id: &str, maker: &str| {
+        let new = users::NewUser {
+            id: &id.into(),
+            email: &accounts::Email::parse(&format!("{id}@example.org")).unwrap(),
+            name: &accounts::Name::parse(id).unwrap(),
+            verifier: &Verifier::nobodys(),
+        };
+        let made = by(maker, NOW);
+        users::insert(db, &"org".into(), &new, None, NOW, Some(&made)).await.unwrap();
+    };
+    let invite = async |db: &Memory, id: &str, inviter: &str| {
+        let email = accounts::Email::parse(&format!("{id}@example.org")).unwrap();
+        let new = invitations::NewInvitation {
+            id: &InvitationId(id.to_owned()),
+            email: &email,
+            role: Role::Admin,
+            created_by: &inviter.into(),
+            expires_at: NOW + Span::hours(1),
+        };
+        let (org, digest) = ("org".into(), Digest::of(id));
+        invitations::upsert(db, &org, &new, &digest, NOW, &by(inviter, NOW))
+            .await
+            .unwrap()
+            .unwrap();
+        let name = accounts::Name::parse(id).unwrap();
+        let verifier = Verifier::nobodys();
+        users::insert_invited(db, &id.into(), &name, &verifier, &digest, NOW)
+            .await
+            .unwrap()
+            .unwrap();
+    };
+    let db = waiting("ann").await;
+    make(&db, "second", "ann").await;
+    make(&db, "third", "second").await;
+    invite(&db, "guest", "third").await;
+    // It helps nothing that those in between are gone.
+    run(&db, "DELETE FROM users WHERE id IN ('second', 'third')", &[]).await;
+    for who in ["second", "third", "guest"] {
+        assert!(!approve(&db, who, NOW).await, "{who}");
+        let obstacle = find_obstacle(&db, &"org".into(), "w1", who).await.unwrap();
+        assert_eq!(obstacle, Some(Obstacle::Related), "{who}");
+    }
+    // Nor does the maker approve what the made ask for, if by a key.
+    run(&db, "UPDATE approvals SET requested_by = 'guest'", &[]).await;
+    assert!(!approve(&db, "ann", NOW).await);
+    let key = "INSERT INTO api_keys (id, org_id, name, digest, prefix, scope, created_at, created_by, updated_at)
+               VALUES ('k1', 'org', 'ci', zeroblob(32), 'pa_1', 'read-write', 0, 'guest', 0)";
+    run(&db, key, &[]).await;
+    run(&db, "UPDATE approvals SET requested_by = 'apikey:k1'", &[]).await;
+    assert!(!approve(&db, "ann", NOW).await);
+    assert_eq!(tasks(&db).await, 0);
+    // Two whom the same person made are two persons.
+    make(&db, "other", "ann").await;
+    assert!(approve(&db, "other", NOW).await);
+}
+
+#[tokio::test]
+async fn whoever_is_gone_since_is_named() {
+    let db = waiting("ann").await;
+    let org = "org".into();
+    let work = find_work(&db, &org, "w1").await.unwrap().unwrap();
+    assert_eq!(work.assignments, r#"[["t1","a1"],["t2","a2"]]"#);
+    assert_eq!(
+        (work.kind, work.payload.as_str()),
+        (TaskType::ExecuteCommand, r#"{"command":"id"}"#)
+    );
+    update_agent(&db, "status", "uninstalled").await;
+    assert!(list_left_out(&db, &org, "w1").await.unwrap().is_empty(), "nothing is decided");
+    assert!(approve(&db, "bob", NOW).await);
+    let left = list_left_out(&db, &org, "w1").await.unwrap();
+    let gone = LeftOut {
+        agent: "a1".into(),
+        hostname: left[0].hostname.clone(),
+        status: Some(AgentStatus::Uninstalled),
+    };
+    assert_eq!(left, [gone]);
+    let other = "other".into();
+    assert!(list_left_out(&db, &other, "w1").await.unwrap().is_empty());
+    assert_eq!(find_work(&db, &other, "w1").await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -190,6 +315,7 @@ async fn a_mandatory_release_waits_and_is_offered_once_approved() {
         signed: false,
         created_at: NOW,
         awaiting_approval: None,
+        promoted: false,
     };
     let publish = async |release: &Release, id: &str| {
         let entry = entry("version.publish");
@@ -223,6 +349,9 @@ async fn no_statement_scans_or_sorts() {
         drop(count(db, &org, Some(ApprovalStatus::Pending)).await);
         drop(expire(db, NOW, 1).await);
         drop(record_approval(db, &org, "w1", &by("bob", NOW)).await);
+        drop(is_approvable(db, &org, "w1", "bob", NOW).await);
+        drop(find_obstacle(db, &org, "w1", "bob").await);
+        drop(find_work(db, &org, "w1").await);
     })
     .await
     .uses("approvals_by_org")

@@ -75,18 +75,6 @@ pub async fn insert(db: &impl Db, batch: Batch<'_>, now: Timestamp) -> Result<bo
     Ok(!rows.is_empty())
 }
 
-/// What the organisation's catalog calls a test.
-pub async fn find_test_name(
-    db: &impl Db,
-    org: &OrgId,
-    test_uuid: &str,
-) -> Result<Option<String>, Error> {
-    let sql =
-        "SELECT name FROM catalog_entries WHERE org_id = ?1 AND test_uuid = ?2 AND name <> ''";
-    let rows = db.query(sql, &[org.into(), test_uuid.into()]).await?;
-    rows.into_iter().next().map(|mut row| row.text(0)).transpose()
-}
-
 /// An agent that a task was wanted for, with what a preview says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {

@@ -51,5 +51,6 @@ pub(super) fn release() -> Release {
         binary_signature: "00".into(),
         created_at: Timestamp { unix_ms: 1_783_761_611_000 },
         awaiting_approval: None,
+        promoted: false,
     }
 }

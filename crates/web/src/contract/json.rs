@@ -58,7 +58,7 @@ impl Serialize for Task {
 
 impl Serialize for Release {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut release = serializer.serialize_struct("AgentVersion", 12)?;
+        let mut release = serializer.serialize_struct("AgentVersion", 13)?;
         release.serialize_field("version", &self.version)?;
         release.serialize_field("os", &self.os)?;
         release.serialize_field("arch", &self.arch)?;
@@ -71,6 +71,7 @@ impl Serialize for Release {
         release.serialize_field("binary_signature", &self.binary_signature)?;
         release.serialize_field("created_at", &self.created_at)?;
         release.serialize_field("awaiting_approval", &self.awaiting_approval)?;
+        release.serialize_field("promoted", &self.promoted)?;
         release.end()
     }
 }

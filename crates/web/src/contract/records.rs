@@ -63,6 +63,7 @@ impl JsonSchema for Release {
         fields.add::<String>("binary_signature");
         fields.add::<Timestamp>("created_at");
         fields.add::<Option<String>>("awaiting_approval");
+        fields.add::<bool>("promoted");
         fields.into_schema()
     }
 }

@@ -43,10 +43,8 @@ pub(crate) async fn list(caller: Caller<ReadTasks>, request: Request) -> Answer 
     let filter =
         ApprovalFilter { status: known.flatten(), after, limit: page.limit, offset: page.offset };
     let found = approvals::list_approvals(caller.actor(), filter).await?;
-    let is_full = page.limit > 0 && found.approvals.len() == page.limit as usize;
-    let last = found.approvals.last().filter(|_| is_full);
-    let next_cursor =
-        last.map(|it| cursor::encode(&(it.requested_at.unix_ms, &it.id))).transpose()?;
+    let next = found.next.map(|it| cursor::encode(&(it.requested_at.unix_ms, it.id)));
+    let next_cursor = next.transpose()?;
     let approvals = found.approvals.into_iter().map(Shown::from).collect();
     Response::data(StatusCode::OK, &Listed { approvals, total: found.total, next_cursor })
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
-    Answer, Problem, Query, Request, Response, StatusCode,
+    Answer, Request, Response, StatusCode,
     body::Rules,
     contract::Json,
     openapi::Operation,
@@ -18,7 +18,10 @@ use crate::{
     caller::Caller,
     faults::schedules::schedule as refused,
     permission::CreateSchedules,
-    routes::tasks::metadata,
+    routes::tasks::{
+        created::{DryRun, is_dry_run},
+        metadata,
+    },
 };
 
 /// What the command line calls the organisation of whoever is signed in.
@@ -26,19 +29,15 @@ const OWN: &str = "default";
 
 pub(crate) fn describe() -> Operation {
     Operation::new("Schedule a test, or see whom it would reach")
-        .query(is_dry)
+        .query_word::<DryRun>("dry_run")
         .body(Rules::STRICT, read)
         .answers::<Rehearsal>(200)
         .answers::<Shown>(201)
         .refuses(&[404])
 }
 
-fn is_dry(query: &Query) -> Result<bool, Problem> {
-    Ok(query.one("dry_run")? == Some("true"))
-}
-
 pub(crate) async fn create(caller: Caller<CreateSchedules>, mut request: Request) -> Answer {
-    let dry_run = is_dry(&request.query()?)?;
+    let dry_run = is_dry_run(&request)?;
     let (org_id, new) = schema::read(request.body(Rules::STRICT).await?, read)?;
     if org_id != OWN {
         caller.require_org(&org_id)?;

@@ -8,7 +8,9 @@ use web::{
     schema::{Length, Object, Text, Whole},
 };
 
-use crate::bindings::myrmidon::domain::tasks::{Ordered, Rehearsal, WouldGet, WouldNotGet};
+use crate::bindings::myrmidon::domain::tasks::{
+    Awaiting, Ordered, Rehearsal, WouldGet, WouldNotGet,
+};
 
 /// The organisation that the body names, and the agents.
 pub(super) struct Target {
@@ -40,7 +42,7 @@ pub(super) struct Created {
 }
 
 #[derive(JsonSchema, Serialize)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     task_ids: Vec<String>,
     approval: Approval,
 }
@@ -53,7 +55,7 @@ struct Approval {
 }
 
 #[derive(JsonSchema, Serialize)]
-pub(super) struct Rehearsed {
+pub(crate) struct Rehearsed {
     dry_run: bool,
     would_create: usize,
     requires_approval: bool,
@@ -70,7 +72,7 @@ struct Hit {
 }
 
 #[derive(JsonSchema, Serialize)]
-struct Skipped {
+pub(crate) struct Skipped {
     agent_id: String,
     hostname: Option<String>,
     reason: String,
@@ -78,7 +80,7 @@ struct Skipped {
 
 /// Whether the caller only wants to know who would be hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DryRun {
+pub(crate) enum DryRun {
     Yes,
     No,
 }
@@ -94,7 +96,7 @@ impl Choice for DryRun {
     }
 }
 
-pub(super) fn is_dry_run(request: &Request) -> Result<bool, Problem> {
+pub(crate) fn is_dry_run(request: &Request) -> Result<bool, Problem> {
     let query = request.query()?;
     let Some(word) = query.one("dry_run")? else { return Ok(false) };
     let invalid = "Invalid option: expected one of \"true\"|\"false\"";
@@ -105,15 +107,16 @@ pub(super) fn is_dry_run(request: &Request) -> Result<bool, Problem> {
 pub(super) fn answer(ordered: Ordered) -> Answer {
     match ordered {
         Ordered::Created(task_ids) => Response::data(StatusCode::CREATED, &Created { task_ids }),
-        Ordered::AwaitingApproval(it) => {
-            let approval = Approval {
-                id: it.approval_id,
-                status: "pending_approval",
-                expires_at: it.expires_at,
-            };
-            Response::data(StatusCode::ACCEPTED, &Waiting { task_ids: Vec::new(), approval })
-        }
+        Ordered::AwaitingApproval(it) => Response::data(StatusCode::ACCEPTED, &Waiting::from(it)),
         Ordered::Rehearsed(it) => Response::data(StatusCode::OK, &Rehearsed::from(it)),
+    }
+}
+
+impl From<Awaiting> for Waiting {
+    fn from(it: Awaiting) -> Self {
+        let approval =
+            Approval { id: it.approval_id, status: "pending_approval", expires_at: it.expires_at };
+        Self { task_ids: Vec::new(), approval }
     }
 }
 
@@ -121,17 +124,18 @@ impl From<Rehearsal> for Rehearsed {
     fn from(it: Rehearsal) -> Self {
         let hit =
             |it: WouldGet| Hit { agent_id: it.agent_id, hostname: it.hostname, note: it.note };
-        let skipped = |it: WouldNotGet| Skipped {
-            agent_id: it.agent_id,
-            hostname: it.hostname,
-            reason: it.reason,
-        };
         Self {
             dry_run: true,
             would_create: it.targets.len(),
             requires_approval: it.requires_approval,
             targets: it.targets.into_iter().map(hit).collect(),
-            skipped: it.skipped.into_iter().map(skipped).collect(),
+            skipped: it.skipped.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<WouldNotGet> for Skipped {
+    fn from(it: WouldNotGet) -> Self {
+        Self { agent_id: it.agent_id, hostname: it.hostname, reason: it.reason }
     }
 }

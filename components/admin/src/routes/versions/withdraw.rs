@@ -2,7 +2,7 @@
 
 use web::{Answer, Problem, Request, Response, openapi::Operation};
 
-use super::word;
+use super::named;
 use crate::{bindings::myrmidon::domain::releases, caller::Caller, permission::DeleteVersions};
 
 pub(crate) fn describe() -> Operation {
@@ -10,9 +10,7 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn withdraw(caller: Caller<DeleteVersions>, request: Request) -> Answer {
-    let os = word(request.parameter("os"), "Invalid os parameter")?;
-    let arch = word(request.parameter("arch"), "Invalid arch parameter")?;
-    let version = request.parameter("version").to_owned();
+    let (version, os, arch) = named(&request)?;
     if releases::withdraw(caller.actor(), version, os, arch).await? {
         Ok(Response::success())
     } else {
