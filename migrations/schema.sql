@@ -853,6 +853,10 @@ CREATE TABLE audit_heads (
   last_seq    INTEGER NOT NULL CHECK (last_seq > 0),
   sealed_seq  INTEGER NOT NULL DEFAULT 0 CHECK (sealed_seq BETWEEN 0 AND last_seq),
   sealed_hash BLOB    CHECK (length(sealed_hash) = 32),
+  -- A keyed code over organisation, `sealed_seq` and `sealed_hash`; null until the first seal.
+  mac         BLOB CHECK (length(mac) = 32),
+  -- The hashes of the rows that a statement seals: [[seq, hex], …]. Never there afterwards.
+  sealing     TEXT CHECK (sealing IS NULL OR json_valid(sealing)),
   CHECK ((sealed_hash IS NULL) = (sealed_seq = 0))
 ) STRICT, WITHOUT ROWID;
 
@@ -874,11 +878,14 @@ BEGIN
   SELECT RAISE(ABORT, 'append_only');
 END;
 
-CREATE TRIGGER audit_log_sealed AFTER UPDATE OF hash ON audit_log
+CREATE TRIGGER audit_heads_sealing AFTER UPDATE OF sealing ON audit_heads
+WHEN new.sealing IS NOT NULL
 BEGIN
-  UPDATE audit_heads
-     SET sealed_seq = new.seq, sealed_hash = new.hash
-   WHERE org_id = new.org_id AND sealed_seq < new.seq;
+  UPDATE audit_log
+     SET hash = unhex(seal.value ->> 1)
+    FROM json_each(new.sealing) AS seal
+   WHERE audit_log.org_id = new.org_id AND audit_log.seq = seal.value ->> 0 AND audit_log.hash IS NULL;
+  UPDATE audit_heads SET sealing = NULL WHERE org_id = new.org_id;
 END;
 
 -- What the triggers of audited tables insert into: they say what changed, this unpacks who did it.

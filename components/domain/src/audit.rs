@@ -46,11 +46,18 @@ pub(crate) async fn seal(call: &Call, org: &OrgId) {
 /// Returns how many rows it sealed: none when another was faster.
 async fn seal_with(key: &ChainKey, call: &Call, org: &OrgId, most: u32) -> Result<u32, Fault> {
     let waiting = audit::unsealed(call.db, org, most).await?;
-    let seals = key.seals(&waiting.head, &waiting.rows);
-    if seals.is_empty() || !audit::record_seals(call.db, org, &waiting.head, &seals).await? {
+    let seals = match key.seals(&waiting.head, &waiting.rows, call.now) {
+        Ok(Some(seals)) => seals,
+        Ok(None) => return Ok(0),
+        Err(distrusted) => {
+            fault::note(&distrusted);
+            return Ok(0);
+        }
+    };
+    if !audit::record_seals(call.db, org, &waiting.head, &seals).await? {
         return Ok(0);
     }
-    Ok(u32::try_from(seals.len()).unwrap_or(most))
+    Ok(u32::try_from(seals.hashes.len()).unwrap_or(most))
 }
 
 pub(crate) async fn key() -> Result<ChainKey, Fault> {

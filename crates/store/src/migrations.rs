@@ -26,6 +26,10 @@ const ALL: &[Migration] = &[
         name: "0008_presence_indexes",
         sql: include_str!("../../../migrations/0008_presence_indexes.sql"),
     },
+    Migration {
+        name: "0012_identity_and_audit",
+        sql: include_str!("../../../migrations/0012_identity_and_audit.sql"),
+    },
 ];
 
 #[derive(Debug, Clone, Copy)]

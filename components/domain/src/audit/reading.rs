@@ -48,8 +48,8 @@ impl Guest for Component {
     async fn verify(by: Actor, from_seq: u64) -> Result<Verified, Fault> {
         let call = Call::begin().await?;
         let key = key().await?;
-        let checked =
-            check(call.db, &key, &OrgId(by.org_id), from_seq.max(1), MOST_VERIFIED).await?;
+        let (org, from) = (OrgId(by.org_id), from_seq.max(1));
+        let checked = check(call.db, &key, &org, from, MOST_VERIFIED, call.now).await?;
         Ok(Verified {
             sealed: checked.sealed,
             unsealed: checked.unsealed,
