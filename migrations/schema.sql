@@ -1062,6 +1062,7 @@ CREATE TABLE invitations (
 -- Whoever is invited again gets a new secret, not a second invitation.
 CREATE UNIQUE INDEX invitations_pending ON invitations (org_id, email) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX invitations_by_org ON invitations (org_id, created_at DESC, id DESC);
+CREATE INDEX invitations_by_inviter ON invitations (created_by) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 
 CREATE TABLE sessions (
   id             TEXT    NOT NULL PRIMARY KEY,
@@ -1077,12 +1078,14 @@ CREATE TABLE sessions (
   refreshed_at   INTEGER NOT NULL,
   expires_at     INTEGER NOT NULL,
   ended_at       INTEGER,
+  audit          TEXT CHECK (audit IS NULL OR json_valid(audit)),
   CHECK (account_id IS NULL OR account_id = user_id),
   CHECK (kind = 'cli' OR account_id IS NOT NULL)
 ) STRICT;
 
 CREATE INDEX sessions_by_account ON sessions (account_id, created_at DESC, id DESC) WHERE account_id IS NOT NULL;
 CREATE INDEX sessions_by_age ON sessions (expires_at);
+CREATE INDEX sessions_by_person ON sessions (org_id, user_id) WHERE ended_at IS NULL;
 
 -- Refresh tokens that were exchanged for others. Whoever presents one has a copy.
 CREATE TABLE rotated_refresh_tokens (
@@ -1110,11 +1113,14 @@ CREATE TABLE device_logins (
   refresh_digest BLOB,
   session_expires_at INTEGER,
   audit          TEXT    CHECK (audit IS NULL OR json_valid(audit)),
+  -- The entry of the session that claiming begins.
+  session_audit  TEXT CHECK (session_audit IS NULL OR json_valid(session_audit)),
   CHECK ((approved_at IS NULL) = (user_id IS NULL) AND (user_id IS NULL) = (org_id IS NULL))
 ) STRICT;
 
 CREATE INDEX device_logins_by_age ON device_logins (expires_at);
 CREATE INDEX device_logins_by_account ON device_logins (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX device_logins_by_person ON device_logins (org_id, user_id) WHERE user_id IS NOT NULL;
 
 CREATE TABLE api_keys (
   id                TEXT    NOT NULL PRIMARY KEY,
@@ -1142,17 +1148,28 @@ BEGIN
   UPDATE invitations SET accepted_at = new.created_at, updated_at = new.created_at WHERE id = new.invitation_id;
 END;
 
--- A new password ends what the old one began.
+-- A new password ends what the old one began, and what a device could still claim.
 CREATE TRIGGER users_password_changed AFTER UPDATE OF password_hash ON users
 BEGIN
   UPDATE sessions SET ended_at = new.updated_at
    WHERE account_id = new.id AND ended_at IS NULL AND id IS NOT new.kept_session_id;
+  DELETE FROM device_logins WHERE account_id = new.id;
 END;
 
 CREATE TRIGGER users_disabled AFTER UPDATE OF status ON users
 WHEN new.status = 'disabled'
 BEGIN
   UPDATE sessions SET ended_at = new.updated_at WHERE account_id = new.id AND ended_at IS NULL;
+  DELETE FROM device_logins WHERE account_id = new.id;
+  UPDATE invitations SET revoked_at = new.updated_at, updated_at = new.updated_at
+   WHERE created_by = new.id AND accepted_at IS NULL AND revoked_at IS NULL;
+END;
+
+-- Whom they invited nobody vouches for any more.
+CREATE TRIGGER users_removed AFTER DELETE ON users
+BEGIN
+  UPDATE invitations SET revoked_at = old.updated_at, updated_at = old.updated_at
+   WHERE created_by = old.id AND accepted_at IS NULL AND revoked_at IS NULL;
 END;
 
 -- Beginning sessions also sweeps them: an account has 50 at most, and the long dead go ten at a time.
@@ -1191,9 +1208,10 @@ END;
 -- Claiming is one statement: it takes the approval, this begins the session and forgets the codes.
 CREATE TRIGGER device_logins_claimed AFTER UPDATE OF claimed_at ON device_logins
 BEGIN
-  INSERT INTO sessions (id, kind, account_id, user_id, org_id, role, refresh_digest, created_at, refreshed_at, expires_at)
+  INSERT INTO sessions (id, kind, account_id, user_id, org_id, role, refresh_digest, created_at, refreshed_at, expires_at,
+                        audit)
   VALUES (new.session_id, 'cli', new.account_id, new.user_id, new.org_id, new.role, new.refresh_digest,
-          new.claimed_at, new.claimed_at, new.session_expires_at);
+          new.claimed_at, new.claimed_at, new.session_expires_at, new.session_audit);
   DELETE FROM device_logins WHERE device_digest = new.device_digest;
 END;
 
@@ -1481,4 +1499,40 @@ BEGIN
     FROM heartbeat_history
    WHERE agent_id = old.agent_id
      AND bucket_at BETWEEN old.bucket_at / 3600000 * 3600000 AND old.bucket_at / 3600000 * 3600000 + 3599999;
+END;
+
+CREATE TRIGGER sessions_start_audited AFTER INSERT ON sessions
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'session', new.id, NULL,
+          json_object('kind', new.kind, 'user_id', new.user_id, 'expires_at', new.expires_at));
+  UPDATE sessions SET audit = NULL WHERE id = new.id;
+END;
+
+CREATE TRIGGER sessions_change_audited AFTER UPDATE OF audit ON sessions
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'session', new.id,
+          json_object('kind', old.kind, 'user_id', old.user_id, 'ended_at', old.ended_at),
+          json_object('kind', new.kind, 'user_id', new.user_id, 'ended_at', new.ended_at));
+  UPDATE sessions SET audit = NULL WHERE id = new.id;
+END;
+
+-- Inserting here ends every session of a person in an organisation, as one row of the log.
+CREATE VIEW session_endings (org_id, user_id, entry, ended) AS
+SELECT org_id, user_id, NULL, 0 FROM sessions;
+
+CREATE TRIGGER session_endings_ordered INSTEAD OF INSERT ON session_endings
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.entry, 'user', new.user_id,
+          json_object('sessions', (SELECT json_group_array(json_object('id', id, 'kind', kind, 'created_at', created_at))
+                                     FROM sessions
+                                    WHERE org_id = new.org_id AND user_id = new.user_id AND ended_at IS NULL)),
+          NULL);
+  UPDATE sessions SET ended_at = new.entry ->> 'at'
+   WHERE org_id = new.org_id AND user_id = new.user_id AND ended_at IS NULL;
+  DELETE FROM device_logins WHERE org_id = new.org_id AND user_id = new.user_id;
 END;

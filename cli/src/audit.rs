@@ -112,16 +112,20 @@ async fn adopt(which: &Which) -> Result<()> {
 /// The migration since which heads are proven.
 const PROVEN_SINCE: &str = "0012_identity_and_audit";
 
-/// Heads of a database that was just upgraded from one whose heads had no proof. Never those of one
-/// that had it: whoever can write the file could take the proof away.
+/// Proves the heads of a database that was just upgraded from one whose heads had no proof. Never those
+/// of one that had it: whoever can write the file could take the proof away.
+#[expect(clippy::print_stderr, reason = "a command-line program talks to its user")]
 pub(crate) fn adopt_upgraded(installation: &Installation, applied: &[&str]) -> Result<()> {
     let is_new = applied.first().is_some_and(|it| it.starts_with("0001"));
     if is_new || !applied.contains(&PROVEN_SINCE) {
         return Ok(());
     }
     let which = Which { installation: installation.clone(), org: None };
-    let adoption = async { adopt(&which).await.context("run `myrmidon audit adopt`") };
-    tokio::runtime::Builder::new_current_thread().build()?.block_on(adoption)
+    let adopted = tokio::runtime::Builder::new_current_thread().build()?.block_on(adopt(&which));
+    if let Err(error) = adopted {
+        eprintln!("the audit log is not proven yet, run `myrmidon audit adopt`: {error:#}");
+    }
+    Ok(())
 }
 
 fn now() -> Timestamp {

@@ -142,10 +142,12 @@ async fn rows_that_were_unsealed_with_their_head_are_found_for_good() {
     for (sql, seq) in attacks {
         let app = busy().await;
         tamper(&app, sql);
-        let unsealed: i64 = app.database().value("SELECT count(*) FROM audit_log WHERE hash IS NULL", []);
+        let unsealed: i64 =
+            app.database().value("SELECT count(*) FROM audit_log WHERE hash IS NULL", []);
         app.admin(ORG).mint(9).await;
         app.maintain().await;
-        let still: i64 = app.database().value("SELECT count(*) FROM audit_log WHERE hash IS NULL", []);
+        let still: i64 =
+            app.database().value("SELECT count(*) FROM audit_log WHERE hash IS NULL", []);
         assert_eq!(still, unsealed + 1, "{sql:?}");
         let found = served(&app).await;
         assert_eq!(found["first_problem"], json!({ "seq": seq, "kind": "head" }), "{sql:?}");

@@ -9,7 +9,7 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         audit_sweeps::Guest,
-        types::{Actor, Fault},
+        types::{Actor, Fault, Origin},
     },
     call::Call,
     configuration, fault,
@@ -30,6 +30,19 @@ pub(crate) fn entry(call: &Call, by: &Actor, action: &'static str) -> Entry {
         actor: by.user_id.clone(),
         address: by.address.clone(),
         request_id: by.request_id.clone(),
+        action,
+        details: None,
+    }
+}
+
+/// As [`entry`], of somebody who proves who they are by this very call, or whom only the statement
+/// knows: then `actor` is empty and the statement fills it in.
+pub(crate) fn entry_from(call: &Call, from: &Origin, actor: &str, action: &'static str) -> Entry {
+    Entry {
+        at: call.now,
+        actor: actor.to_owned(),
+        address: from.address.clone(),
+        request_id: from.request_id.clone(),
         action,
         details: None,
     }

@@ -177,10 +177,10 @@ impl ChainKey {
             Some((seq, hash))
         };
         let hashes: Vec<_> = following.map_while(seal).collect();
-        Ok(hashes.last().copied().map(|(seq, hash)| Seals {
-            mac: self.head_mac(&first.org, seq, Some(&hash)),
-            hashes,
-        }))
+        Ok(hashes
+            .last()
+            .copied()
+            .map(|(seq, hash)| Seals { mac: self.head_mac(&first.org, seq, Some(&hash)), hashes }))
     }
 }
 
