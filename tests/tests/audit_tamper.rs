@@ -166,7 +166,7 @@ async fn a_head_without_proof_is_adopted_by_hand() {
     assert_eq!(served(&app).await["valid"], true);
     app.admin(ORG).mint(9).await;
     let whole = served(&app).await;
-    assert_eq!((&whole["valid"], &whole["sealed"]), (&json!(true), &json!(7)));
+    assert_eq!((&whole["valid"], &whole["head"]["seq"]), (&json!(true), &json!(7)));
     assert!(program(&app, &["adopt"]).stdout.is_empty());
 }
 

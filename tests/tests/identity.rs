@@ -446,15 +446,14 @@ async fn an_issuer_that_serves_badly_is_our_problem_and_not_the_callers() {
     ] {
         let shown = format!("{conduct:.60?}");
         issuer.becomes(conduct);
-        age_document(&app, 61);
         let answer = ask(&app, &token).await;
         assert_eq!(answer.status, 503, "{shown}: {}", answer.text());
         assert_eq!(answer.text(), r#"{"success":false,"error":"Service Unavailable"}"#, "{shown}");
         // Whoever is nobody is told so, without asking the issuer.
         assert_eq!(status(&app, "garbage").await, 401, "{shown}");
+        age_document(&app, 61);
     }
     issuer.becomes(Conduct::Document(good));
-    age_document(&app, 61);
     assert_eq!(status(&app, &token).await, 200);
     // Now it may be as bad as it likes: for an hour unasked, and for a day.
     issuer.becomes(Conduct::Status(500));
