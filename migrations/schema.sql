@@ -869,6 +869,10 @@ CREATE TABLE audit_heads (
   last_seq    INTEGER NOT NULL CHECK (last_seq > 0),
   sealed_seq  INTEGER NOT NULL DEFAULT 0 CHECK (sealed_seq BETWEEN 0 AND last_seq),
   sealed_hash BLOB    CHECK (length(sealed_hash) = 32),
+  -- A keyed code over organisation, `sealed_seq` and `sealed_hash`; null until the first seal.
+  mac         BLOB CHECK (length(mac) = 32),
+  -- The hashes of the rows that a statement seals: [[seq, hex], …]. Never there afterwards.
+  sealing     TEXT CHECK (sealing IS NULL OR json_valid(sealing)),
   CHECK ((sealed_hash IS NULL) = (sealed_seq = 0))
 ) STRICT, WITHOUT ROWID;
 
@@ -890,11 +894,14 @@ BEGIN
   SELECT RAISE(ABORT, 'append_only');
 END;
 
-CREATE TRIGGER audit_log_sealed AFTER UPDATE OF hash ON audit_log
+CREATE TRIGGER audit_heads_sealing AFTER UPDATE OF sealing ON audit_heads
+WHEN new.sealing IS NOT NULL
 BEGIN
-  UPDATE audit_heads
-     SET sealed_seq = new.seq, sealed_hash = new.hash
-   WHERE org_id = new.org_id AND sealed_seq < new.seq;
+  UPDATE audit_log
+     SET hash = unhex(seal.value ->> 1)
+    FROM json_each(new.sealing) AS seal
+   WHERE audit_log.org_id = new.org_id AND audit_log.seq = seal.value ->> 0 AND audit_log.hash IS NULL;
+  UPDATE audit_heads SET sealing = NULL WHERE org_id = new.org_id;
 END;
 
 -- What the triggers of audited tables insert into: they say what changed, this unpacks who did it.
@@ -1074,6 +1081,7 @@ CREATE TABLE invitations (
 CREATE UNIQUE INDEX invitations_pending ON invitations (org_id, email) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX invitations_by_org ON invitations (org_id, created_at DESC, id DESC);
 CREATE INDEX invitations_by_age ON invitations (coalesce(accepted_at, revoked_at, expires_at));
+CREATE INDEX invitations_by_inviter ON invitations (created_by) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 
 CREATE TABLE sessions (
   id             TEXT    NOT NULL PRIMARY KEY,
@@ -1089,6 +1097,7 @@ CREATE TABLE sessions (
   refreshed_at   INTEGER NOT NULL,
   expires_at     INTEGER NOT NULL,
   ended_at       INTEGER,
+  audit          TEXT CHECK (audit IS NULL OR json_valid(audit)),
   CHECK (account_id IS NULL OR account_id = user_id),
   CHECK (kind = 'cli' OR account_id IS NOT NULL)
 ) STRICT;
@@ -1096,6 +1105,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_account ON sessions (account_id, created_at DESC, id DESC) WHERE account_id IS NOT NULL;
 -- A session's retention begins when it ended, by whatever.
 CREATE INDEX sessions_by_age ON sessions (coalesce(ended_at, expires_at));
+CREATE INDEX sessions_by_person ON sessions (org_id, user_id) WHERE ended_at IS NULL;
 
 -- Refresh tokens that were exchanged for others. Whoever presents one has a copy.
 CREATE TABLE rotated_refresh_tokens (
@@ -1123,11 +1133,14 @@ CREATE TABLE device_logins (
   refresh_digest BLOB,
   session_expires_at INTEGER,
   audit          TEXT    CHECK (audit IS NULL OR json_valid(audit)),
+  -- The entry of the session that claiming begins.
+  session_audit  TEXT CHECK (session_audit IS NULL OR json_valid(session_audit)),
   CHECK ((approved_at IS NULL) = (user_id IS NULL) AND (user_id IS NULL) = (org_id IS NULL))
 ) STRICT;
 
 CREATE INDEX device_logins_by_age ON device_logins (expires_at);
 CREATE INDEX device_logins_by_account ON device_logins (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX device_logins_by_person ON device_logins (org_id, user_id) WHERE user_id IS NOT NULL;
 
 CREATE TABLE api_keys (
   id                TEXT    NOT NULL PRIMARY KEY,
@@ -1155,17 +1168,28 @@ BEGIN
   UPDATE invitations SET accepted_at = new.created_at, updated_at = new.created_at WHERE id = new.invitation_id;
 END;
 
--- A new password ends what the old one began.
+-- A new password ends what the old one began, and what a device could still claim.
 CREATE TRIGGER users_password_changed AFTER UPDATE OF password_hash ON users
 BEGIN
   UPDATE sessions SET ended_at = new.updated_at
    WHERE account_id = new.id AND ended_at IS NULL AND id IS NOT new.kept_session_id;
+  DELETE FROM device_logins WHERE account_id = new.id;
 END;
 
 CREATE TRIGGER users_disabled AFTER UPDATE OF status ON users
 WHEN new.status = 'disabled'
 BEGIN
   UPDATE sessions SET ended_at = new.updated_at WHERE account_id = new.id AND ended_at IS NULL;
+  DELETE FROM device_logins WHERE account_id = new.id;
+  UPDATE invitations SET revoked_at = new.updated_at, updated_at = new.updated_at
+   WHERE created_by = new.id AND accepted_at IS NULL AND revoked_at IS NULL;
+END;
+
+-- Whom they invited nobody vouches for any more.
+CREATE TRIGGER users_removed AFTER DELETE ON users
+BEGIN
+  UPDATE invitations SET revoked_at = old.updated_at, updated_at = old.updated_at
+   WHERE created_by = old.id AND accepted_at IS NULL AND revoked_at IS NULL;
 END;
 
 -- Beginning sessions also sweeps them: an account has 50 at most, and the long dead go ten at a time.
@@ -1204,9 +1228,10 @@ END;
 -- Claiming is one statement: it takes the approval, this begins the session and forgets the codes.
 CREATE TRIGGER device_logins_claimed AFTER UPDATE OF claimed_at ON device_logins
 BEGIN
-  INSERT INTO sessions (id, kind, account_id, user_id, org_id, role, refresh_digest, created_at, refreshed_at, expires_at)
+  INSERT INTO sessions (id, kind, account_id, user_id, org_id, role, refresh_digest, created_at, refreshed_at, expires_at,
+                        audit)
   VALUES (new.session_id, 'cli', new.account_id, new.user_id, new.org_id, new.role, new.refresh_digest,
-          new.claimed_at, new.claimed_at, new.session_expires_at);
+          new.claimed_at, new.claimed_at, new.session_expires_at, new.session_audit);
   DELETE FROM device_logins WHERE device_digest = new.device_digest;
 END;
 
@@ -1541,4 +1566,40 @@ BEGIN
    WHERE org_id = new.org_id AND status = 'pending_approval' AND kind = 'mandatory_update'
      AND work ->> 'promotes' = 1
      AND work ->> 'version' = new.version AND work ->> 'os' = new.os AND work ->> 'arch' = new.arch;
+END;
+
+CREATE TRIGGER sessions_start_audited AFTER INSERT ON sessions
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'session', new.id, NULL,
+          json_object('kind', new.kind, 'user_id', new.user_id, 'expires_at', new.expires_at));
+  UPDATE sessions SET audit = NULL WHERE id = new.id;
+END;
+
+CREATE TRIGGER sessions_change_audited AFTER UPDATE OF audit ON sessions
+WHEN new.audit IS NOT NULL
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.audit, 'session', new.id,
+          json_object('kind', old.kind, 'user_id', old.user_id, 'ended_at', old.ended_at),
+          json_object('kind', new.kind, 'user_id', new.user_id, 'ended_at', new.ended_at));
+  UPDATE sessions SET audit = NULL WHERE id = new.id;
+END;
+
+-- Inserting here ends every session of a person in an organisation, as one row of the log.
+CREATE VIEW session_endings (org_id, user_id, entry, ended) AS
+SELECT org_id, user_id, NULL, 0 FROM sessions;
+
+CREATE TRIGGER session_endings_ordered INSTEAD OF INSERT ON session_endings
+BEGIN
+  INSERT INTO audit_entries (org_id, entry, target_type, target_id, before, after)
+  VALUES (new.org_id, new.entry, 'user', new.user_id,
+          json_object('sessions', (SELECT json_group_array(json_object('id', id, 'kind', kind, 'created_at', created_at))
+                                     FROM sessions
+                                    WHERE org_id = new.org_id AND user_id = new.user_id AND ended_at IS NULL)),
+          NULL);
+  UPDATE sessions SET ended_at = new.entry ->> 'at'
+   WHERE org_id = new.org_id AND user_id = new.user_id AND ended_at IS NULL;
+  DELETE FROM device_logins WHERE org_id = new.org_id AND user_id = new.user_id;
 END;

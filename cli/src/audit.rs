@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use domain::{audit::ChainKey, ids::OrgId, secrets::Secret};
+use domain::{audit::ChainKey, ids::OrgId, secrets::Secret, time::Timestamp};
 use store::{
     audit::{self, check},
     native::File,
@@ -18,6 +18,9 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Print number and hash of the last sealed row, to be kept elsewhere
     Head(Which),
+    /// Prove the head of a log that has no proof yet, after an upgrade or where sealing stopped: from
+    /// then on it is taken for what it is now
+    Adopt(Which),
 }
 
 #[derive(Args)]
@@ -43,6 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         match command {
             Command::Verify(options) => verify(options).await,
             Command::Head(which) => head(which).await,
+            Command::Adopt(which) => adopt(which).await,
         }
     })
 }
@@ -53,7 +57,7 @@ async fn verify(options: &Verify) -> Result<()> {
     let key = options.which.key()?;
     let mut broken = 0;
     for org in options.which.organisations(&db).await? {
-        let found = check::check(&db, &key, &org, 1, u64::MAX).await?;
+        let found = check::check(&db, &key, &org, 1, u64::MAX, now()).await?;
         let rows = format!("{} sealed, {} not yet", found.sealed, found.unsealed);
         let fault = found.fault.map(|it| (it.seq, it.kind.as_str()));
         let lost = async || match &options.anchor {
@@ -91,6 +95,41 @@ async fn head(which: &Which) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what was adopted is the answer")]
+async fn adopt(which: &Which) -> Result<()> {
+    let (db, key) = (which.database()?, which.key()?);
+    for org in which.organisations(&db).await? {
+        if let Some(head) = check::adopt(&db, &key, &org, now()).await? {
+            let hash = head.sealed_hash.map_or_else(|| "-".to_owned(), |it| it.to_hex());
+            println!("{org}: adopted {}:{hash}", head.sealed_seq);
+        }
+    }
+    Ok(())
+}
+
+/// The migration since which heads are proven.
+const PROVEN_SINCE: &str = "0012_identity_and_audit";
+
+/// Proves the heads of a database that was just upgraded from one whose heads had no proof. Never those
+/// of one that had it: whoever can write the file could take the proof away.
+#[expect(clippy::print_stderr, reason = "a command-line program talks to its user")]
+pub(crate) fn adopt_upgraded(installation: &Installation, applied: &[&str]) -> Result<()> {
+    let is_new = applied.first().is_some_and(|it| it.starts_with("0001"));
+    if is_new || !applied.contains(&PROVEN_SINCE) {
+        return Ok(());
+    }
+    let which = Which { installation: installation.clone(), org: None };
+    let adopted = tokio::runtime::Builder::new_current_thread().build()?.block_on(adopt(&which));
+    if let Err(error) = adopted {
+        eprintln!("the audit log is not proven yet, run `myrmidon audit adopt`: {error:#}");
+    }
+    Ok(())
+}
+
+fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
 }
 
 impl Which {

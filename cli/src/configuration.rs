@@ -40,9 +40,9 @@ impl Configuration {
         self.values.get(variable).map(|it| it.trim())
     }
 
-    /// PKCS#8 DER in base64; none where an identity provider signs.
+    /// PKCS#8 DER in base64; none where an identity provider signs, even if there was a key before it.
     pub(crate) fn token_key(&self) -> Option<&str> {
-        self.token_key.as_deref()
+        self.token_key.as_deref().filter(|_| self.value("auth_jwks_url").is_none())
     }
 
     pub(crate) fn problems(&self) -> Vec<Problem> {
@@ -68,6 +68,7 @@ impl Configuration {
             .collect();
         problems.extend(self.missing());
         problems.extend(self.mismatched());
+        problems.extend(self.unnamed_issuer());
         problems
     }
 
@@ -80,17 +81,24 @@ impl Configuration {
             ("signing_private_key_b64", "no agent binary could be published"),
         ];
         let unset = |variable: &str| self.value(variable).is_none();
-        let mut problems: Vec<Problem> = needed
+        needed
             .into_iter()
             .filter(|(variable, _)| unset(variable))
             .map(|(variable, why)| Problem { variable, message: format!("is not set: {why}") })
-            .collect();
-        if unset("auth_jwks_url") && unset("auth_public_key_pem") {
-            let message =
-                "is not set, and neither is auth_jwks_url: nobody could sign in".to_owned();
-            problems.push(Problem { variable: "auth_public_key_pem", message });
-        }
-        problems
+            .collect()
+    }
+
+    /// The keys of a document say nothing of whose tokens they sign (D-17). Nor is the issuer of our own
+    /// tokens, left from before there was a provider, that of the provider's.
+    fn unnamed_issuer(&self) -> Option<Problem> {
+        self.value("auth_jwks_url")?;
+        let why = match self.value("auth_issuer") {
+            None => "is not set",
+            Some(keys::ISSUER) => "is still that of `myrmidon token`",
+            Some(_) => return None,
+        };
+        let message = format!("{why}: with auth_jwks_url it must name the identity provider");
+        Some(Problem { variable: "auth_issuer", message })
     }
 
     fn mismatched(&self) -> Option<Problem> {
@@ -249,9 +257,36 @@ mod tests {
         check("signing_private_key_b64", "bm90IGEga2V5", &["signing_private_key_b64"]);
     }
 
+    /// As `myrmidon up` made it, before somebody added an identity provider.
+    #[test]
+    fn a_key_document_needs_the_name_of_its_issuer_and_wins() {
+        let url = "https://issuer.example/jwks";
+        check("auth_jwks_url", url, &["auth_issuer"]);
+        let mut values = installed();
+        values.insert("auth_jwks_url".into(), url.into());
+        let named = |values: &BTreeMap<String, String>, issuer: &str| {
+            let mut values = values.clone();
+            values.insert("auth_issuer".into(), issuer.into());
+            Configuration::new(values, Some("key".to_owned()))
+        };
+        assert_eq!(named(&values, " ").problems()[0].variable, "auth_issuer");
+        let complete = named(&values, "https://issuer.example");
+        assert_eq!((complete.problems(), complete.token_key()), (vec![], None));
+        values.remove("auth_jwks_url");
+        assert_eq!(named(&values, "myrmidon").token_key(), Some("key"));
+    }
+
+    #[test]
+    fn people_may_have_accounts_here_alone() {
+        let mut values = installed();
+        values.remove("auth_public_key_pem");
+        values.remove("auth_issuer");
+        assert_eq!(Configuration::new(values, None).problems(), []);
+    }
+
     #[test]
     fn every_problem_is_found_at_once() {
         let problems = Configuration::new(BTreeMap::new(), None).problems();
-        assert_eq!(problems.len(), 6, "{problems:?}");
+        assert_eq!(problems.len(), 5, "{problems:?}");
     }
 }

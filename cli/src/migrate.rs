@@ -7,7 +7,7 @@ use clap::Args;
 use domain::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::Installation;
+use crate::{Installation, audit};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if applied.is_empty() {
         println!("the schema is up to date");
     }
-    Ok(())
+    audit::adopt_upgraded(&options.installation, &applied)
 }
 
 /// Brings the database of a state directory up to date; makes both where there is none.

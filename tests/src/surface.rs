@@ -128,6 +128,7 @@ pub fn routes() -> Vec<Route> {
         ("PUT", "/api/users/{id}/role", Person("settings:users:manage")),
         ("DELETE", "/api/users/{id}/role", Person("settings:users:manage")),
         ("PUT", "/api/users/{id}/status", Person("settings:users:manage")),
+        ("DELETE", "/api/users/{id}/sessions", Person("settings:users:manage")),
         ("DELETE", "/api/users/{id}", Person("settings:users:manage")),
         ("POST", "/api/api-keys", Person("settings:users:manage")),
         ("GET", "/api/api-keys", Person("settings:users:manage")),

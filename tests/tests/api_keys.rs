@@ -108,6 +108,15 @@ async fn what_is_wrong_with_an_order_is_told_at_once() {
         (json!({"name": "", "scope": "admin"}), vec!["name", "scope"]),
         (json!({"name": "x".repeat(101), "scope": "read"}), vec!["name"]),
         (json!({"name": "x", "role": "admin"}), vec!["role"]),
+        (json!({"name": "x", "role": "analyst", "scope": "read"}), vec!["scope"]),
+        (
+            json!({"name": "x", "scope": "read", "expires_at": "2020-01-01T00:00:00Z"}),
+            vec!["expires_at"],
+        ),
+        (
+            json!({"name": "x", "scope": "read", "expires_at": "2999-01-01T00:00:00Z", "expires_in_days": 3}),
+            vec!["expires_at"],
+        ),
         (json!({"name": "x", "scope": "read", "expires_at": "tomorrow"}), vec!["expires_at"]),
     ] {
         let body = mint(&app, &order).await.expect(400).json();

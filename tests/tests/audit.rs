@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{
     Agent, App, Operator, Person,
+    accounts::{PASSWORD, SignedIn, poll, refresh, sign_in, start_device},
     executables::{ELF_AMD64, elf},
     surface::{self, Caller, Route},
     upload::Multipart,
@@ -77,6 +78,9 @@ impl Scene {
             }
             "/api/users/{id}" | "/api/users/{id}/role" | "/api/users/{id}/status" => {
                 id(self.admin.post("/api/users", &account()).await.expect(201))
+            }
+            "/api/users/{id}/sessions" => {
+                SignedIn::start(&self.app, ORG, "ada@example.org", "analyst").await.user
             }
             "/api/api-keys/{id}" => id(self.admin.post("/api/api-keys", &key()).await.expect(201)),
             "/api/agent/admin/approvals/{id}/approve" | "/api/agent/admin/approvals/{id}/deny" => {
@@ -231,6 +235,7 @@ fn of_organization(route: &Route) -> Option<Step> {
         ("PUT", "/api/users/{id}/status") => {
             (Some(json!({ "status": "disabled" })), "user.disable")
         }
+        ("DELETE", "/api/users/{id}/sessions") => (None, "session.end-all"),
         ("DELETE", "/api/users/{id}") => (None, "user.remove"),
         ("POST", "/api/api-keys") => (Some(key()), "api_key.create"),
         ("DELETE", "/api/api-keys/{id}") => (None, "api_key.revoke"),
@@ -275,6 +280,124 @@ async fn every_change_by_a_person_is_one_row_of_its_name() {
         let sealed = "SELECT count(*) FROM audit_log WHERE hash IS NULL";
         assert_eq!(scene.app.database().value::<i64>(sealed, []), 0, "{route:?}");
     }
+}
+
+/// What to send and as whom, and the action that is recorded.
+type SignIn = (Value, Option<String>, &'static str);
+
+impl Scene {
+    /// A body that the route of whoever signs in accepts, its bearer, and the action that it records;
+    /// none where it changes nothing of anybody's.
+    async fn of_whoever_signs_in(&self, pattern: &str) -> Option<SignIn> {
+        let person = SignedIn::start(&self.app, ORG, "ada@example.org", "analyst").await;
+        let token = |it: &SignedIn| json!({ "refresh_token": it.refresh_token });
+        let bearer = Some(person.access_token.clone());
+        Some(match pattern {
+            "/api/auth/login" => {
+                (json!({ "email": "ada@example.org", "password": PASSWORD }), None, "session.start")
+            }
+            "/api/auth/logout" => (token(&person), None, "session.end"),
+            "/api/auth/password" => {
+                let next = "another good one";
+                let body = json!({ "current_password": PASSWORD, "new_password": next });
+                (body, bearer, "user.password")
+            }
+            "/api/auth/accept-invitation" => {
+                let secret =
+                    self.admin.post("/api/users/invite", &invited()).await.expect(200).data();
+                let body = json!({ "token": secret["token"], "name": "G", "password": PASSWORD });
+                (body, None, "user.accept")
+            }
+            "/api/cli/auth/verify" => {
+                let started = start_device(&self.app).await.expect(200).data();
+                (json!({ "user_code": started["user_code"] }), bearer, "device_login.approve")
+            }
+            "/api/cli/auth/poll" => {
+                let started = start_device(&self.app).await.expect(200).data();
+                let code = json!({ "user_code": started["user_code"] });
+                let verify = self.app.post("/api/cli/auth/verify").bearer(&person.access_token);
+                verify.json(&code).send().await.expect(200);
+                (json!({ "device_code": started["device_code"] }), None, "session.start")
+            }
+            "/api/cli/auth/logout" => (token(&person.device().await), None, "session.end"),
+            // A device that nobody has approved is nobody's, and going on begins nothing.
+            "/api/cli/auth/device-code" | "/api/auth/refresh" | "/api/cli/auth/refresh" => {
+                return None;
+            }
+            _ => panic!("what does {pattern} record?"),
+        })
+    }
+}
+
+#[tokio::test]
+async fn signing_in_and_out_is_one_row_of_whoever_it_was() {
+    let of_auth = |it: &Route| {
+        let is_open = matches!(it.caller, Caller::SignedIn | Caller::Anybody);
+        is_open && ["/api/auth/", "/api/cli/auth/"].iter().any(|at| it.pattern.starts_with(at))
+    };
+    for route in surface::routes().into_iter().filter(of_auth) {
+        let scene = scene().await;
+        let Some((body, bearer, action)) = scene.of_whoever_signs_in(route.pattern).await else {
+            continue;
+        };
+        let before = scene.rows();
+        let mut request =
+            scene.app.post(route.pattern).json(&body).header("x-request-id", "walk-8");
+        if let Some(bearer) = bearer {
+            request = request.bearer(bearer);
+        }
+        let request = request.from([0x2001, 0xdb8, 0xabcd, 0x12, 0, 0, 0, 1]);
+        let answer = request.send().await;
+        assert!(answer.status.is_success(), "{route:?}: {}", answer.text());
+        assert_eq!(scene.rows(), before + 1, "{route:?}");
+        let last = |column| scene.last(column);
+        assert_eq!((last("action"), last("org_id")), (action.to_owned(), ORG.to_owned()));
+        assert_eq!(last("request_id"), "walk-8", "{route:?}");
+        // The whole address, not the network that limiters count.
+        assert_eq!(last("address"), "2001:db8:abcd:12::1", "{route:?}");
+        let actor = "SELECT count(*) FROM users WHERE id = ?1 AND email <> ''";
+        assert_eq!(scene.app.database().value::<i64>(actor, [last("actor")]), 1, "{route:?}");
+        let unsealed = "SELECT count(*) FROM audit_log WHERE hash IS NULL";
+        assert_eq!(scene.app.database().value::<i64>(unsealed, []), 0, "{route:?}");
+        // Again it is refused, or there is nothing to change any more.
+        if action != "session.start" || route.pattern.ends_with("poll") {
+            scene.app.post(route.pattern).json(&body).send().await;
+            assert_eq!(scene.rows(), before + 1, "{route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_comes_twice_is_a_row_and_a_wrong_password_is_none() {
+    let scene = scene().await;
+    let person = SignedIn::start(&scene.app, ORG, "ada@example.org", "analyst").await;
+    let before = scene.rows();
+    sign_in(&scene.app, "ada@example.org", "wrong password").await.expect(401);
+    refresh(&scene.app, "/api/auth", "nobody's").await.expect(401);
+    poll(&scene.app, &json!("nobody's")).await.expect(404);
+    person.refresh().await.expect(200);
+    assert_eq!(scene.rows(), before);
+    person.refresh().await.expect(401);
+    person.refresh().await.expect(401);
+    assert_eq!(scene.rows(), before + 1);
+    assert_eq!((scene.last("action"), scene.last("actor")), ("session.reused".into(), person.user));
+}
+
+#[tokio::test]
+async fn many_at_once_are_one_row_that_lists_what_changed() {
+    let scene = scene().await;
+    let ended = scene.admin.order_command(scene.agent.id(), "id").await;
+    scene.admin.cancel(&ended).await.expect(200);
+    let body = json!({ "task_ids": [ended, scene.task, TEST], "action": "cancel" });
+    scene.admin.post("/api/agent/admin/tasks/bulk", &body).await.expect(200);
+    let details = || {
+        let sql = "SELECT after -> '$.details' FROM audit_log ORDER BY seq DESC LIMIT 1";
+        scene.app.database().json(sql, [])
+    };
+    assert_eq!(details(), json!({ "tasks": [{ "id": scene.task, "status": "pending" }] }));
+    let body = json!({ "agent_ids": [scene.agent.id(), TEST], "action": "disable" });
+    scene.admin.post("/api/agent/admin/agents/bulk", &body).await.expect(200);
+    assert_eq!(details(), json!({ "agents": [{ "id": scene.agent.id(), "status": "active" }] }));
 }
 
 #[tokio::test]
@@ -397,6 +520,13 @@ async fn an_export_is_whole_and_no_cell_of_it_is_a_formula() {
     assert!(text.starts_with("seq,at,actor,address,request_id,action,"), "{text}");
     assert!(text.contains(",\"'=HYPERLINK(\"\"http://evil\"\")\","), "{text}");
     assert!(!text.contains(",=") && !text.contains(",\"="), "{text}");
+
+    // From a cursor on, as many as there are from there on.
+    let page = eve.get("/api/audit?limit=2").await.expect(200).data();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = eve.get(&format!("/api/audit?format=csv&cursor={cursor}")).await.expect(200);
+    assert_eq!(rest.header("x-total-count"), Some((rows - 2).to_string().as_str()));
+    assert_eq!(rest.text().lines().count(), rows - 2 + 1);
 
     let request = eve
         .request(Method::GET, "/api/audit?action=token.")

@@ -20,7 +20,7 @@ async fn busy() -> App {
 
 /// Past every trigger, as an editor of the file.
 fn tamper(app: &App, sql: &[&str]) {
-    for trigger in ["audit_log_keeps", "audit_log_stands", "audit_log_sealed"] {
+    for trigger in ["audit_log_keeps", "audit_log_stands"] {
         app.database().execute(&format!("DROP TRIGGER {trigger}"), []);
     }
     for sql in sql {
@@ -109,20 +109,87 @@ async fn a_seal_that_was_wiped_is_found() {
     check(&["UPDATE audit_heads SET sealed_seq = 0, sealed_hash = NULL"], 1, "head").await;
 }
 
-/// What the chain cannot show by itself: its end went, and the head with it.
 #[tokio::test]
-async fn an_end_that_went_with_its_head_is_found_by_a_head_that_was_noted() {
+async fn a_head_that_is_not_ours_is_found() {
+    check(&["UPDATE audit_heads SET mac = NULL"], 6, "head").await;
+    check(&["UPDATE audit_heads SET mac = zeroblob(32)"], 6, "head").await;
+    check(&["DELETE FROM audit_heads"], 1, "head").await;
+}
+
+/// The rows are made to look as if they waited for their first seal, and are forged. Neither the next
+/// change nor the sweep makes them ours.
+#[tokio::test]
+async fn rows_that_were_unsealed_with_their_head_are_found_for_good() {
+    let attacks: [(&[&str], u64); 2] = [
+        (
+            &[
+                "UPDATE audit_log SET hash = NULL WHERE seq >= 4",
+                "UPDATE audit_log SET actor = 'nobody' WHERE seq = 5",
+                "UPDATE audit_heads SET sealed_seq = 3,
+                        sealed_hash = (SELECT hash FROM audit_log WHERE seq = 3)",
+            ],
+            3,
+        ),
+        (
+            &[
+                "UPDATE audit_log SET hash = NULL, at = at - 3600000",
+                "UPDATE audit_log SET actor = 'nobody' WHERE seq = 5",
+                "UPDATE audit_heads SET sealed_seq = 0, sealed_hash = NULL, mac = NULL",
+            ],
+            1,
+        ),
+    ];
+    for (sql, seq) in attacks {
+        let app = busy().await;
+        tamper(&app, sql);
+        let unsealed: i64 =
+            app.database().value("SELECT count(*) FROM audit_log WHERE hash IS NULL", []);
+        app.admin(ORG).mint(9).await;
+        app.maintain().await;
+        let still: i64 =
+            app.database().value("SELECT count(*) FROM audit_log WHERE hash IS NULL", []);
+        assert_eq!(still, unsealed + 1, "{sql:?}");
+        let found = served(&app).await;
+        assert_eq!(found["first_problem"], json!({ "seq": seq, "kind": "head" }), "{sql:?}");
+        assert_eq!(program(&app, &["verify", "--org", ORG]).status.code(), Some(1));
+    }
+}
+
+/// As after an upgrade: nothing is sealed until somebody says that the log is what it was.
+#[tokio::test]
+async fn a_head_without_proof_is_adopted_by_hand() {
     let app = busy().await;
+    tamper(&app, &["UPDATE audit_heads SET mac = NULL"]);
+    assert_eq!(served(&app).await["valid"], false);
+    let adopted = program(&app, &["adopt"]);
+    assert!(String::from_utf8_lossy(&adopted.stdout).contains("org-tampered: adopted 6:"));
+    assert_eq!(served(&app).await["valid"], true);
+    app.admin(ORG).mint(9).await;
+    let whole = served(&app).await;
+    assert_eq!((&whole["valid"], &whole["head"]["seq"]), (&json!(true), &json!(7)));
+    assert!(program(&app, &["adopt"]).stdout.is_empty());
+}
+
+/// What the file cannot show by itself: it is an older one, rows and head alike.
+#[tokio::test]
+async fn a_log_that_was_turned_back_is_found_by_a_head_that_was_noted() {
+    let app = busy().await;
+    let old: Vec<u8> = app.database().value("SELECT mac FROM audit_heads", []);
+    for uses in 1..=3 {
+        app.admin(ORG).mint(uses).await;
+    }
     let noted = String::from_utf8(program(&app, &["head", "--org", ORG]).stdout).unwrap();
     let (org, anchor) = noted.trim().split_once(' ').unwrap();
     assert_eq!(org, ORG);
     assert!(program(&app, &["verify", "--org", ORG, "--anchor", anchor]).status.success());
     let cut = [
-        "DELETE FROM audit_log WHERE seq > 4",
-        "UPDATE audit_heads SET last_seq = 4, sealed_seq = 4,
-                sealed_hash = (SELECT hash FROM audit_log WHERE seq = 4)",
+        "DELETE FROM audit_log WHERE seq > 6",
+        "UPDATE audit_heads SET last_seq = 6, sealed_seq = 6,
+                sealed_hash = (SELECT hash FROM audit_log WHERE seq = 6)",
     ];
     tamper(&app, &cut);
+    assert_eq!(served(&app).await["valid"], false);
+    app.database().execute("UPDATE audit_heads SET mac = ?1", [old]);
     assert_eq!(served(&app).await["valid"], true);
     assert_eq!(program(&app, &["verify", "--org", ORG, "--anchor", anchor]).status.code(), Some(1));
 }

@@ -451,14 +451,79 @@ async fn an_issuer_that_serves_badly_is_our_problem_and_not_the_callers() {
         assert_eq!(answer.text(), r#"{"success":false,"error":"Service Unavailable"}"#, "{shown}");
         // Whoever is nobody is told so, without asking the issuer.
         assert_eq!(status(&app, "garbage").await, 401, "{shown}");
+        age_document(&app, 61);
     }
     issuer.becomes(Conduct::Document(good));
     assert_eq!(status(&app, &token).await, 200);
-    // Now it may be as bad as it likes for an hour.
+    // Now it may be as bad as it likes: for an hour unasked, and for a day.
     issuer.becomes(Conduct::Status(500));
     assert_eq!(status(&app, &token).await, 200);
     drop(issuer);
     assert_eq!(status(&app, &token).await, 200);
+    age_document(&app, 3601);
+    assert_eq!(status(&app, &token).await, 200);
+    assert_eq!(status(&app, &key.token("unknown", &claims())).await, 401);
+    age_document(&app, 86_400);
+    assert_eq!(status(&app, &token).await, 503);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_down_is_asked_once_a_minute() {
+    let key = SigningKey::ed25519(7);
+    let issuer = Issuer::start(Conduct::Status(500)).await;
+    let app = with_jwks(&issuer.url()).await;
+    for number in 0..30 {
+        assert_eq!(status(&app, &key.token(&format!("k{number}"), &claims())).await, 503);
+    }
+    assert_eq!(issuer.requests(), 1);
+    age_document(&app, 61);
+    for _ in 0..5 {
+        assert_eq!(status(&app, &key.token("k", &claims())).await, 503);
+    }
+    assert_eq!(issuer.requests(), 2);
+    // With keys that are known it is the same, and whoever has another is nobody.
+    issuer.lists(&[key.jwk("k")]);
+    age_document(&app, 61);
+    assert_eq!(status(&app, &key.token("k", &claims())).await, 200);
+    issuer.becomes(Conduct::Status(500));
+    age_document(&app, 3601);
+    for number in 0..30 {
+        assert_eq!(status(&app, &key.token(&format!("k{number}"), &claims())).await, 401);
+    }
+    assert_eq!(status(&app, &key.token("k", &claims())).await, 200);
+    assert_eq!(issuer.requests(), 4);
+}
+
+#[tokio::test]
+async fn whoever_makes_us_ask_in_vain_is_counted() {
+    let issuer = Issuer::start(Conduct::Status(500)).await;
+    let app = with_jwks(&issuer.url()).await;
+    let token = SigningKey::ed25519(7).token("k", &claims());
+    ask(&app, &token).await.expect(503);
+    app.database().execute("UPDATE rate_limits SET used = 1000 WHERE key LIKE 'ip:%'", []);
+    ask(&app, &token).await.expect(429);
+}
+
+/// Many issuers may sign with the keys of one document (D-17).
+#[tokio::test]
+async fn a_key_document_is_believed_only_with_the_name_of_its_issuer() {
+    let key = SigningKey::ed25519(7);
+    let issuer = Issuer::of(&[key.jwk("k")]).await;
+    let setup = || Setup::default().with("auth_jwks_url", issuer.url());
+    let app = setup().without("auth_issuer").start().await;
+    assert_eq!(status(&app, &key.token("k", &claims())).await, 503);
+    // Beside a single key, which was there first, the document wins. White space is no part of a name.
+    let app = setup().with("auth_issuer", format!(" {ISSUER}\n")).start().await;
+    assert_eq!(status(&app, &key.token("k", &claims())).await, 200);
+    assert_eq!(status(&app, &tests::Person::admin("org-1").token()).await, 401);
+}
+
+#[tokio::test]
+async fn where_people_have_accounts_here_alone_no_other_token_is_believed() {
+    let app = Setup::default().without("auth_public_key_pem").without("auth_issuer").start().await;
+    let token = SigningKey::ed25519(7).token("k", &claims());
+    assert_eq!(status(&app, &token).await, 401);
+    assert_eq!(app.get("/api/health").send().await.status, 200);
 }
 
 #[tokio::test]
@@ -472,6 +537,7 @@ async fn nobody_waits_long_for_an_issuer_that_is_silent() {
     assert_eq!((answer.status.as_u16(), health.status.as_u16()), (503, 200));
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     issuer.lists(&[key.jwk("k")]);
+    age_document(&app, 61);
     assert_eq!(status(&app, &token).await, 200);
 }
 
@@ -487,9 +553,8 @@ async fn many_who_come_first_are_all_served() {
 }
 
 #[tokio::test]
-async fn without_a_key_nobody_is_anybody_and_the_log_alone_knows_why() {
+async fn without_a_usable_key_nobody_is_anybody_and_the_log_alone_knows_why() {
     for setup in [
-        Setup::default().without("auth_public_key_pem"),
         Setup::default().with("auth_public_key_pem", "garbage"),
         Setup::default().with(
             "auth_public_key_pem",

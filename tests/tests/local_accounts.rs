@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{
     Answer, App,
-    accounts::{PASSWORD, SignedIn, refresh, sign_in},
+    accounts::{PASSWORD, SignedIn, poll, refresh, sign_in, start_device},
 };
 
 const ADA: &str = "ada@example.org";
@@ -217,6 +217,111 @@ async fn a_token_of_ours_ends_and_cannot_be_made_elsewhere() {
     assert_eq!(person.get("/api/users").send().await.expect(200).json()["total"], 1);
     app.database().execute("UPDATE sessions SET expires_at = 1", []);
     assert!(!person.is_somebody().await);
+}
+
+async fn approved(app: &App, person: &SignedIn) -> Value {
+    let started = start_device(app).await.expect(200).data();
+    let code = json!({"user_code": started["user_code"]});
+    let request = app.post("/api/cli/auth/verify").bearer(&person.access_token);
+    request.json(&code).send().await.expect(200);
+    started["device_code"].clone()
+}
+
+#[tokio::test]
+async fn a_device_that_waits_cannot_outlive_the_password_or_the_account() {
+    let app = App::start().await;
+    let person = ada(&app, "operator").await;
+    let device = approved(&app, &person).await;
+    change_password(&person, PASSWORD, "another good one").await.expect(200);
+    poll(&app, &device).await.expect(404);
+
+    let device = approved(&app, &person).await;
+    for status in ["disabled", "active"] {
+        let path = format!("/api/users/{}/status", person.user);
+        let admin = app.admin("org-1");
+        let request = admin.request(Method::PUT, &path).json(&json!({"status": status}));
+        request.send().await.expect(200);
+    }
+    poll(&app, &device).await.expect(404);
+}
+
+#[tokio::test]
+async fn an_administrator_ends_every_session_of_a_person() {
+    let app = App::start().await;
+    let person = ada(&app, "operator").await;
+    let device = person.device().await;
+    let waiting = approved(&app, &person).await;
+    let path = format!("/api/users/{}/sessions", person.user);
+    app.admin("org-2").delete(&path).await.expect(404);
+    assert!(person.is_somebody().await && device.is_somebody().await);
+    let ended = app.admin("org-1").delete(&path).await.expect(200).data();
+    assert_eq!(ended, json!({"userId": person.user, "ended": 2}));
+    assert!(!person.is_somebody().await && !device.is_somebody().await);
+    person.refresh().await.expect(401);
+    device.refresh().await.expect(401);
+    poll(&app, &waiting).await.expect(404);
+    // There is nothing more to end, and they may come again.
+    assert_eq!(app.admin("org-1").delete(&path).await.expect(200).data()["ended"], 0);
+    sign_in(&app, ADA, PASSWORD).await.expect(200);
+    app.admin("org-1").delete("/api/users/nobody/sessions").await.expect(404);
+}
+
+#[tokio::test]
+async fn devices_of_people_of_an_identity_provider_end_too() {
+    let app = App::start().await;
+    let token = tests::Person::admin("org-1").named("user_2ab").token();
+    let started = start_device(&app).await.expect(200).data();
+    let code = json!({"user_code": started["user_code"]});
+    app.post("/api/cli/auth/verify").bearer(token).json(&code).send().await.expect(200);
+    let claimed = poll(&app, &started["device_code"]).await.expect(200).data();
+    let token = claimed["access_token"].as_str().expect("text");
+    app.get("/api/agent/admin/tasks").bearer(token).send().await.expect(200);
+    let ended = app.admin("org-1").delete("/api/users/user_2ab/sessions").await.expect(200);
+    assert_eq!(ended.data()["ended"], 1);
+    app.get("/api/agent/admin/tasks").bearer(token).send().await.expect(401);
+}
+
+#[tokio::test]
+async fn whom_somebody_invited_who_is_gone_may_not_come_any_more() {
+    let app = App::start().await;
+    let person = ada(&app, "admin").await;
+    let request = app.post("/api/users/invite").bearer(&person.access_token);
+    let invite = json!({"email": "eve@example.org", "role": "admin"});
+    let invited = request.json(&invite).send().await.expect(200).data();
+    app.admin("org-1")
+        .post(
+            "/api/users",
+            &json!({
+                "email": "bob@example.org", "name": "Bob", "password": PASSWORD, "role": "admin",
+            }),
+        )
+        .await
+        .expect(201);
+    app.admin("org-1").delete(&format!("/api/users/{}", person.user)).await.expect(200);
+    let body = json!({"token": invited["token"], "name": "Eve", "password": PASSWORD});
+    app.post("/api/auth/accept-invitation").json(&body).send().await.expect(400);
+}
+
+/// fleet.md §1.5
+#[tokio::test]
+async fn whoever_is_counted_sees_the_budget() {
+    let app = App::start().await;
+    let person = ada(&app, "operator").await;
+    let policy = |answer: &Answer| answer.header("ratelimit-policy").map(str::to_owned);
+    let wrong = sign_in(&app, ADA, "wrong password").await.expect(401);
+    assert_eq!(policy(&wrong).as_deref(), Some("10;w=900"));
+    assert_eq!(wrong.header("ratelimit-remaining"), Some("9"));
+    assert_eq!(policy(&sign_in(&app, ADA, PASSWORD).await).as_deref(), Some("10;w=900"));
+    let body = json!({"token": "nobody's", "name": "Eve", "password": PASSWORD});
+    let refused = app.post("/api/auth/accept-invitation").json(&body).send().await.expect(400);
+    assert_eq!(policy(&refused).as_deref(), Some("100;w=900"));
+    let started = start_device(&app).await.expect(200);
+    assert!(policy(&started).is_some());
+    let pending = poll(&app, &started.data()["device_code"]).await.expect(202);
+    assert!(policy(&pending).is_some());
+    assert!(policy(&refresh(&app, "/api/auth", "nobody's").await).is_some());
+    // A good one is not counted.
+    assert_eq!(policy(&person.refresh().await), None);
 }
 
 async fn ada_of(app: &App, org: &str, email: &str) -> SignedIn {

@@ -104,7 +104,9 @@ async fn capabilities_are_booleans_and_a_platform() {
     for name in ["build", "buildUpload", "certGenerate", "certUpload", "gitSync", "agentBuild"] {
         assert!(capabilities[name].is_boolean(), "{name}");
     }
-    assert_eq!(capabilities["buildUpload"], true);
+    for name in ["buildUpload", "cliLogin", "localAccounts", "apiKeys", "audit", "approvals"] {
+        assert_eq!(capabilities[name], true, "{name}");
+    }
     assert!(capabilities["platform"].is_string());
 }
 
@@ -118,6 +120,7 @@ async fn every_kind_of_answer_is_protected_and_has_a_length() {
         ("201", admin_token(&app, &admin).await, 201),
         ("204 OPTIONS", app.request(Method::OPTIONS, "/api/agent/tasks").send().await, 204),
         ("308", app.get("/api/agent/ADMIN/agents").send().await, 308),
+        ("308 of the log", app.get("/API/audit/").send().await, 308),
         ("400 validation", app.post("/api/agent/enroll").json(&json!({})).send().await, 400),
         ("400 syntax", json_text(app.post("/api/agent/enroll"), "{").send().await, 400),
         ("401 device", app.get("/api/agent/tasks").send().await, 401),

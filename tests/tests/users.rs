@@ -140,6 +140,15 @@ async fn the_last_administrator_stays() {
     put("role", json!({"role": "root"})).await.expect(400);
     let own = app.delete(&path).bearer(&ada.access_token).send().await.expect(400);
     assert_eq!(own.error(), "You cannot delete your own account");
+    let role = format!("{path}/role");
+    for request in [
+        app.delete(&role),
+        app.put(&role).json(&json!({"role": "operator"})),
+        app.put(&role).json(&json!({"role": "admin"})),
+    ] {
+        let own = request.bearer(&ada.access_token).send().await.expect(400);
+        assert_eq!(own.error(), "You cannot change your own role");
+    }
     SignedIn::start(&app, "org-1", "bob@example.org", "admin").await;
     let answer = put("role", json!({"role": "analyst"})).await.expect(200);
     assert_eq!(answer.data(), json!({"userId": ada.user, "role": "analyst"}));
@@ -166,7 +175,7 @@ async fn each_change_is_in_the_audit_without_secrets() {
     );
     assert_eq!(
         log,
-        "user.create user.role user.remove invitation.create api_key.create api_key.revoke"
+        "user.create session.start user.role user.remove invitation.create api_key.create api_key.revoke"
     );
     let details: String = app.database().value(
         "SELECT group_concat(coalesce(before, '') || coalesce(after, '')) FROM audit_log",

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs::File};
 
 use anyhow::Result;
 
-use crate::{Installation, env_file, keys, migrate};
+use crate::{Installation, audit, env_file, keys, migrate};
 
 /// Safe when two start at once: they take turns.
 #[expect(clippy::print_stderr, reason = "a command-line program talks to its user")]
@@ -26,10 +26,11 @@ pub(super) fn prepare(installation: &Installation) -> Result<()> {
         eprintln!("wrote {} secrets to {}", made.len(), env_path.display());
     }
 
-    for name in migrate::apply(&state_dir)? {
+    let applied = migrate::apply(&state_dir)?;
+    for name in &applied {
         eprintln!("applied migration {name}");
     }
-    Ok(())
+    audit::adopt_upgraded(installation, &applied)
 }
 
 fn environment() -> BTreeMap<String, String> {

@@ -52,7 +52,7 @@ impl<P: Permission> Caller<P> {
         let actor = Actor {
             user_id: person.user_id,
             org_id,
-            address: request.client_address(),
+            address: request.full_address(),
             request_id: request.id.clone(),
         };
         let permissions = person.permissions;

@@ -18,6 +18,8 @@ pub(crate) struct SignedIn {
     pub(crate) role: Option<Role>,
     /// Of a session here; none of the identity provider.
     pub(crate) session_id: Option<String>,
+    /// The limiter's key of where they come from.
+    pub(crate) limiter: String,
     budget: Budget,
 }
 
@@ -54,8 +56,14 @@ fn admit(person: identity::Caller, request: &Request) -> Result<SignedIn, Proble
     let actor = Actor {
         user_id: person.user_id,
         org_id,
-        address: request.client_address(),
+        address: request.full_address(),
         request_id: request.id.clone(),
     };
-    Ok(SignedIn { actor, role: person.role, session_id: person.session_id, budget: person.budget })
+    Ok(SignedIn {
+        actor,
+        role: person.role,
+        session_id: person.session_id,
+        limiter: request.client_address(),
+        budget: person.budget,
+    })
 }

@@ -27,7 +27,9 @@ const LOCKED: &str = "Too many sign-in attempts. Try again later.";
 
 pub(crate) fn sign_in(error: SignInError) -> Problem {
     match error {
-        SignInError::Rejected => Problem::unauthenticated("Invalid email or password"),
+        SignInError::Rejected(budget) => {
+            Problem::unauthenticated("Invalid email or password").counted(budget)
+        }
         SignInError::Locked(budget) => Problem::RateLimited(budget, LOCKED),
         SignInError::Fault(fault) => fault.into(),
     }
@@ -35,7 +37,9 @@ pub(crate) fn sign_in(error: SignInError) -> Problem {
 
 pub(crate) fn refresh(error: RefreshError) -> Problem {
     match error {
-        RefreshError::Rejected => Problem::unauthenticated("Invalid or expired refresh token"),
+        RefreshError::Rejected(budget) => {
+            Problem::unauthenticated("Invalid or expired refresh token").counted(budget)
+        }
         RefreshError::RateLimited(budget) => {
             Problem::RateLimited(budget, "Too many refresh requests. Try again later.")
         }
@@ -54,9 +58,13 @@ pub(crate) fn password(error: PasswordError) -> Problem {
 
 pub(crate) fn acceptance(error: AcceptError) -> Problem {
     match error {
-        AcceptError::Invalid(flaws) => Problem::Flawed(flaws),
-        AcceptError::Rejected => Problem::bad_request("Invalid or expired invitation"),
-        AcceptError::Taken => Problem::conflict("A user with this email address already exists"),
+        AcceptError::Invalid((flaws, budget)) => Problem::Flawed(flaws).counted(budget),
+        AcceptError::Rejected(budget) => {
+            Problem::bad_request("Invalid or expired invitation").counted(budget)
+        }
+        AcceptError::Taken(budget) => {
+            Problem::conflict("A user with this email address already exists").counted(budget)
+        }
         AcceptError::RateLimited(budget) => Problem::RateLimited(budget, LOCKED),
         AcceptError::Fault(fault) => fault.into(),
     }
@@ -81,9 +89,13 @@ pub(crate) fn approval(error: ApproveError) -> Problem {
 /// 202 is no failure, but the documented body says so (RFC 8628 §3.5).
 pub(crate) fn poll(error: PollError) -> Problem {
     match error {
-        PollError::Pending => Problem::refused(StatusCode::ACCEPTED, "authorization_pending"),
-        PollError::Unknown => Problem::not_found("Unknown device code"),
-        PollError::Expired => Problem::refused(StatusCode::GONE, "Device code expired"),
+        PollError::Pending(budget) => {
+            Problem::refused(StatusCode::ACCEPTED, "authorization_pending").counted(budget)
+        }
+        PollError::Unknown(budget) => Problem::not_found("Unknown device code").counted(budget),
+        PollError::Expired(budget) => {
+            Problem::refused(StatusCode::GONE, "Device code expired").counted(budget)
+        }
         PollError::RateLimited(budget) => Problem::RateLimited(budget, "Too many poll requests."),
         PollError::Fault(fault) => fault.into(),
     }

@@ -18,8 +18,21 @@ use crate::{
 };
 
 impl Guest for Component {
-    async fn mint(by: Actor, name: String, scope: KeyScope, life: Life) -> Result<Minted, Fault> {
+    async fn mint(
+        by: Actor,
+        name: String,
+        scope: KeyScope,
+        life: Life,
+    ) -> Result<Option<Minted>, Fault> {
         let call = Call::begin().await?;
+        let expires_at = match life {
+            Life::Endless => None,
+            Life::Until(instant) => Some(instant.into()),
+            Life::Days(days) => Some(call.now + Span::days(days.into())),
+        };
+        if expires_at.is_some_and(|it| it <= call.now) {
+            return Ok(None);
+        }
         let secret = api_keys::key(&call::random());
         let entry = audit::entry(&call, &by, "api_key.create");
         let key = Kept {
@@ -29,18 +42,14 @@ impl Guest for Component {
             grant: scope.into(),
             created_at: call.now,
             created_by: UserId(by.user_id),
-            expires_at: match life {
-                Life::Endless => None,
-                Life::Until(instant) => Some(instant.into()),
-                Life::Days(days) => Some(call.now + Span::days(days.into())),
-            },
+            expires_at,
             last_used_at: None,
             revoked_at: None,
         };
         let (org, digest) = (OrgId(by.org_id), Digest::of(secret.expose()));
         insert(call.db, &org, &key, &digest, &entry).await?;
         audit::seal(&call, &org).await;
-        Ok(Minted { key: key.into(), secret: secret.into_exposed() })
+        Ok(Some(Minted { key: key.into(), secret: secret.into_exposed() }))
     }
 
     async fn list(by: Actor, limit: u32, offset: u32) -> Result<Vec<ApiKey>, Fault> {

@@ -9,7 +9,7 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         audit_sweeps::Guest,
-        types::{Actor, Fault},
+        types::{Actor, Fault, Origin},
     },
     call::Call,
     configuration, fault,
@@ -32,6 +32,19 @@ pub(crate) fn entry(call: &Call, by: &Actor, action: &'static str) -> Entry {
     }
 }
 
+/// As [`entry`], of somebody who proves who they are by this very call, or whom only the statement
+/// knows: then `actor` is empty and the statement fills it in.
+pub(crate) fn entry_from(call: &Call, from: &Origin, actor: &str, action: &'static str) -> Entry {
+    Entry {
+        at: call.now,
+        actor: actor.to_owned(),
+        address: from.address.clone(),
+        request_id: from.request_id.clone(),
+        action,
+        details: None,
+    }
+}
+
 /// To be called after a statement with an entry. The change is made and recorded by then, so a failure
 /// is nobody's but ours: it is in our log, and the sweep tries again.
 pub(crate) async fn seal(call: &Call, org: &OrgId) {
@@ -43,11 +56,18 @@ pub(crate) async fn seal(call: &Call, org: &OrgId) {
 /// Returns how many rows it sealed: none when another was faster.
 async fn seal_with(key: &ChainKey, call: &Call, org: &OrgId, most: u32) -> Result<u32, Fault> {
     let waiting = audit::unsealed(call.db, org, most).await?;
-    let seals = key.seals(&waiting.head, &waiting.rows);
-    if seals.is_empty() || !audit::record_seals(call.db, org, &waiting.head, &seals).await? {
+    let seals = match key.seals(&waiting.head, &waiting.rows, call.now) {
+        Ok(Some(seals)) => seals,
+        Ok(None) => return Ok(0),
+        Err(distrusted) => {
+            fault::note(&distrusted);
+            return Ok(0);
+        }
+    };
+    if !audit::record_seals(call.db, org, &waiting.head, &seals).await? {
         return Ok(0);
     }
-    Ok(u32::try_from(seals.len()).unwrap_or(most))
+    Ok(u32::try_from(seals.hashes.len()).unwrap_or(most))
 }
 
 pub(crate) async fn key() -> Result<ChainKey, Fault> {

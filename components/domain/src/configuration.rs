@@ -1,4 +1,4 @@
-//! Variables of the manifest. An empty one is an unset one.
+//! Variables of the manifest. An empty one is an unset one; white space around one is no part of it.
 
 use spin_sdk::variables;
 
@@ -15,7 +15,7 @@ pub(crate) async fn required(name: &'static str) -> Result<String, Fault> {
 /// `None` when the variable is empty, undefined or not granted to the tier.
 pub(crate) async fn optional(name: &'static str) -> Result<Option<String>, Fault> {
     match variables::get(name).await {
-        Ok(value) => Ok(Some(value).filter(|it| !it.is_empty())),
+        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|it| !it.is_empty())),
         Err(variables::Error::Undefined(_)) => Ok(None),
         Err(error) => Err(crate::fault::unavailable(&error)),
     }

@@ -7,8 +7,9 @@ use domain::{
     sessions::{self, Kind, REFRESH_LIFE},
 };
 use store::{
-    device_logins::{self, Approver, Claim, Stage},
-    rate_limits, sessions as kept,
+    device_logins::{self, Approver, Stage},
+    rate_limits,
+    sessions::{self as kept, NewSession},
 };
 
 use crate::{
@@ -19,20 +20,20 @@ use crate::{
             Started,
         },
         sessions::{RefreshError, Tokens},
-        types::Fault,
+        types::{Budget, Fault, Origin},
     },
     call::{self, Call},
     session_tokens,
-    sessions::refused,
+    sessions::{end, refused},
 };
 
 /// Codes that somebody reads just now are few among a million million.
 const ATTEMPTS: usize = 3;
 
 impl Guest for Component {
-    async fn start(address: String) -> Result<Started, StartError> {
+    async fn start(from: Origin) -> Result<Started, StartError> {
         let call = Call::begin().await?;
-        let limiter = ["device:start:", &address].concat();
+        let limiter = ["device:start:", &from.limiter].concat();
         let counted = rate_limits::count(call.db, &limiter, STARTS, call.now).await?;
         if !counted.allowed {
             return Err(StartError::RateLimited(counted.budget.into()));
@@ -48,6 +49,7 @@ impl Guest for Component {
                     user_code: code,
                     expires_at: expires_at.into(),
                     poll_interval: POLL_SECONDS,
+                    budget: counted.budget.into(),
                 });
             }
         }
@@ -74,27 +76,30 @@ impl Guest for Component {
         Err(ApproveError::Unknown)
     }
 
-    async fn poll(device_code: String, address: String) -> Result<Claimed, PollError> {
+    async fn poll(device_code: String, from: Origin) -> Result<Claimed, PollError> {
         let (call, key) = (Call::begin().await?, session_tokens::key().await?);
         let device = Digest::of(&device_code);
         let stage = device_logins::stage(call.db, &device, call.now).await?;
-        count_poll(&call, stage, &device, &address).await?;
+        let budget = count_poll(&call, stage, &device, &from.limiter).await?;
         match stage {
-            Stage::Unknown => return Err(PollError::Unknown),
+            Stage::Unknown => return Err(PollError::Unknown(budget)),
             Stage::Expired => {
                 device_logins::delete_expired(call.db, &device, call.now).await?;
-                return Err(PollError::Expired);
+                return Err(PollError::Expired(budget));
             }
-            Stage::Pending => return Err(PollError::Pending),
+            Stage::Pending => return Err(PollError::Pending(budget)),
             Stage::Approved => {}
         }
         let (id, refresh) =
             (SessionId(call::sortable_id(call.now)), sessions::opaque(&call::random()));
         let digest = Digest::of(refresh.expose());
-        let claim = Claim { session: &id, refresh: &digest, expires_at: call.now + REFRESH_LIFE };
-        let claimed = device_logins::claim(call.db, &device, &claim, call.now).await?;
+        let expires_at = call.now + REFRESH_LIFE;
+        let new = NewSession { id: &id, refresh: &digest, expires_at };
+        let entry = audit::entry_from(&call, &from, "", "session.start");
+        let claimed = device_logins::claim(call.db, &device, &new, call.now, &entry).await?;
         // Another poll took it, or its approver may not sign in any more.
-        let it = claimed.ok_or(PollError::Unknown)?;
+        let it = claimed.ok_or(PollError::Unknown(budget))?;
+        audit::seal(&call, &it.org).await;
         Ok(Claimed {
             tokens: session_tokens::issue(&call, key, id, Kind::Cli, it.user.as_str(), refresh),
             user_id: it.user.0,
@@ -102,23 +107,23 @@ impl Guest for Component {
             role: it.role.map(Into::into),
             email: it.email,
             display_name: it.name,
+            budget,
         })
     }
 
-    async fn refresh(refresh_token: String, address: String) -> Result<Tokens, RefreshError> {
+    async fn refresh(refresh_token: String, from: Origin) -> Result<Tokens, RefreshError> {
         let (call, key) = (Call::begin().await?, session_tokens::key().await?);
         let presented = Secret::new(refresh_token);
         let digest = Digest::of(presented.expose());
         let Some(it) = kept::record_refresh(call.db, &digest, call.now).await? else {
-            return Err(refused(&call, &address).await?);
+            return Err(refused(&call, &from.limiter).await?);
         };
         Ok(session_tokens::issue(&call, key, it.id, Kind::Cli, it.user.as_str(), presented))
     }
 
-    async fn sign_out(refresh_token: String) -> Result<(), Fault> {
+    async fn sign_out(refresh_token: String, from: Origin) -> Result<(), Fault> {
         let call = Call::begin().await?;
-        kept::end(call.db, &Digest::of(&refresh_token), Kind::Cli, call.now).await?;
-        Ok(())
+        end(&call, &Digest::of(&refresh_token), Kind::Cli, &from).await.map(drop)
     }
 }
 
@@ -129,7 +134,7 @@ async fn count_poll(
     stage: Stage,
     device: &Digest,
     address: &str,
-) -> Result<(), PollError> {
+) -> Result<Budget, PollError> {
     let limiter = match stage {
         Stage::Unknown => ["device:poll:", address].concat(),
         Stage::Expired | Stage::Pending | Stage::Approved => {
@@ -137,7 +142,8 @@ async fn count_poll(
         }
     };
     let counted = rate_limits::count(call.db, &limiter, POLLS, call.now).await?;
-    if counted.allowed { Ok(()) } else { Err(PollError::RateLimited(counted.budget.into())) }
+    let budget = counted.budget.into();
+    if counted.allowed { Ok(budget) } else { Err(PollError::RateLimited(budget)) }
 }
 
 impl From<Fault> for PollError {

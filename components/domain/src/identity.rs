@@ -35,8 +35,16 @@ impl Guest for Component {
 }
 
 async fn by_issuer(call: &Call, token: Option<&str>, address: &str) -> Result<Caller, Denied> {
-    let Some(person) = issued::believe(token, call).await? else {
-        return Err(stranger(call, address).await?);
+    let person = match issued::believe(token, call).await {
+        Ok(Some(person)) => person,
+        Ok(None) => return Err(stranger(call, address).await?),
+        // Whoever's keys we cannot have is a stranger, too, and may not ask for them for ever.
+        Err(fault) => {
+            return Err(match stranger(call, address).await? {
+                limited @ Denied::RateLimited(_) => limited,
+                _ => Denied::Fault(fault),
+            });
+        }
     };
     let key = ["user:", &person.user].concat();
     let counted = rate_limits::count(call.db, &key, PERSON, call.now).await?;

@@ -16,9 +16,10 @@ use crate::{
     Component, audit,
     bindings::exports::myrmidon::domain::{
         sessions::{
-            AcceptError, Guest, PasswordError, RefreshError, SignInError, SignedIn, Tokens,
+            AcceptError, Accepted, Guest, PasswordError, RefreshError, SignInError, SignedIn,
+            Tokens,
         },
-        types::{Account, Actor, Budget, Fault},
+        types::{Account, Actor, Budget, Fault, FieldFlaw, Origin},
     },
     call::{self, Call},
     session_tokens,
@@ -29,56 +30,62 @@ impl Guest for Component {
     async fn sign_in(
         email: String,
         password: String,
-        address: String,
+        from: Origin,
     ) -> Result<SignedIn, SignInError> {
         let (call, key) = (Call::begin().await?, session_tokens::key().await?);
         let password = Secret::new(password);
-        let limiter = attempt(&call, &email, &address).await?.map_err(SignInError::Locked)?;
+        let Attempt { limiter, budget } =
+            attempt(&call, &email, &from.limiter).await?.map_err(SignInError::Locked)?;
         let account = match Email::parse(&email) {
             Ok(email) => users::find_by_email(call.db, &email).await?,
             Err(_) => None,
         };
         let nobodys = Verifier::nobodys();
         let fits = account.as_ref().map_or(&nobodys, |it| &it.verifier).fits(&password);
-        let account = account.filter(|it| fits && it.is_active).ok_or(SignInError::Rejected)?;
+        let account =
+            account.filter(|it| fits && it.is_active).ok_or(SignInError::Rejected(budget))?;
 
         let (id, refresh) =
             (SessionId(call::sortable_id(call.now)), sessions::opaque(&call::random()));
         let digest = Digest::of(refresh.expose());
         let expires_at = call.now + REFRESH_LIFE;
-        if !kept::begin(call.db, &id, &account, &digest, expires_at, call.now).await? {
-            return Err(SignInError::Rejected);
+        let new = kept::NewSession { id: &id, refresh: &digest, expires_at };
+        let entry = audit::entry_from(&call, &from, account.id.as_str(), "session.start");
+        if !kept::begin(call.db, &new, &account, call.now, &entry).await? {
+            return Err(SignInError::Rejected(budget));
         }
         rate_limits::forget(call.db, &limiter).await?;
+        audit::seal(&call, &account.org).await;
         let tokens =
             session_tokens::issue(&call, key, id, Kind::Local, account.id.as_str(), refresh);
-        Ok(SignedIn { tokens, org_id: account.org.0.clone(), user: shown(account, &call) })
+        Ok(SignedIn { tokens, org_id: account.org.0.clone(), user: shown(account, &call), budget })
     }
 
-    async fn refresh(refresh_token: String, address: String) -> Result<Tokens, RefreshError> {
+    async fn refresh(refresh_token: String, from: Origin) -> Result<Tokens, RefreshError> {
         let (call, key) = (Call::begin().await?, session_tokens::key().await?);
         let (presented, next) = (Digest::of(&refresh_token), sessions::opaque(&call::random()));
         let digest = Digest::of(next.expose());
         let expires_at = call.now + REFRESH_LIFE;
         let refreshed = kept::rotate(call.db, &presented, &digest, expires_at, call.now).await?;
         let Some(it) = refreshed else {
-            kept::end_reused(call.db, &presented, call.now).await?;
-            return Err(refused(&call, &address).await?);
+            end_reused(&call, &presented, &from).await?;
+            return Err(refused(&call, &from.limiter).await?);
         };
         Ok(session_tokens::issue(&call, key, it.id, Kind::Local, it.user.as_str(), next))
     }
 
-    async fn sign_out(refresh_token: String) -> Result<(), Fault> {
+    async fn sign_out(refresh_token: String, from: Origin) -> Result<(), Fault> {
         let call = Call::begin().await?;
         let presented = Digest::of(&refresh_token);
-        if !kept::end(call.db, &presented, Kind::Local, call.now).await? {
-            kept::end_reused(call.db, &presented, call.now).await?;
+        if !end(&call, &presented, Kind::Local, &from).await? {
+            end_reused(&call, &presented, &from).await?;
         }
         Ok(())
     }
 
     async fn change_password(
         by: Actor,
+        limiter: String,
         session_id: String,
         present: String,
         next: String,
@@ -88,8 +95,8 @@ impl Guest for Component {
             .map_err(|it| PasswordError::Invalid(flaws(vec![(Field::Password, it)])))?;
         let account = users::find_account(call.db, &UserId(by.user_id.clone())).await?;
         let account = account.ok_or(PasswordError::Rejected)?;
-        let limiter =
-            attempt(&call, &account.email, &by.address).await?.map_err(PasswordError::Locked)?;
+        let attempt =
+            attempt(&call, &account.email, &limiter).await?.map_err(PasswordError::Locked)?;
         if !account.verifier.fits(&Secret::new(present)) {
             return Err(PasswordError::Rejected);
         }
@@ -101,7 +108,7 @@ impl Guest for Component {
         if !changed.await? {
             return Err(PasswordError::Rejected);
         }
-        rate_limits::forget(call.db, &limiter).await?;
+        rate_limits::forget(call.db, &attempt.limiter).await?;
         audit::seal(&call, &OrgId(by.org_id)).await;
         Ok(())
     }
@@ -110,34 +117,77 @@ impl Guest for Component {
         secret: String,
         name: Option<String>,
         password: Option<String>,
-        address: String,
-    ) -> Result<Account, AcceptError> {
+        from: Origin,
+    ) -> Result<Accepted, AcceptError> {
         let call = Call::begin().await?;
-        let counted = count_address(&call, &address).await?;
+        let counted = count_address(&call, &from.limiter).await?;
+        let budget: Budget = counted.budget.into();
         if !counted.allowed {
-            return Err(AcceptError::RateLimited(counted.budget.into()));
+            return Err(AcceptError::RateLimited(budget));
         }
-        let (name, password) = chosen(name, password)?;
+        let (name, password) =
+            chosen(name, password).map_err(|it| AcceptError::Invalid((it, budget)))?;
         let digest = Digest::of(&secret);
         if !invitations::is_pending(call.db, &digest, call.now).await? {
-            return Err(AcceptError::Rejected);
+            return Err(AcceptError::Rejected(budget));
         }
         let id = UserId(call::sortable_id(call.now));
         let verifier = Verifier::of(&password, &call::random());
-        let made = users::insert_invited(call.db, &id, &name, &verifier, &digest, call.now).await?;
-        match made {
-            Some(user) => Ok(user.into()),
-            None if invitations::is_pending(call.db, &digest, call.now).await? => {
-                Err(AcceptError::Taken)
+        let new = users::Invited { id: &id, name: &name, verifier: &verifier };
+        let entry = audit::entry_from(&call, &from, id.as_str(), "user.accept");
+        match users::insert_invited(call.db, &new, &digest, call.now, &entry).await? {
+            Some((org, user)) => {
+                audit::seal(&call, &org).await;
+                Ok(Accepted { account: user.into(), budget })
             }
-            None => Err(AcceptError::Rejected),
+            None if invitations::is_pending(call.db, &digest, call.now).await? => {
+                Err(AcceptError::Taken(budget))
+            }
+            None => Err(AcceptError::Rejected(budget)),
         }
     }
 }
 
+/// Ends the session of this refresh token, on behalf of whoever presents it.
+pub(crate) async fn end(
+    call: &Call,
+    presented: &Digest,
+    kind: Kind,
+    from: &Origin,
+) -> Result<bool, Fault> {
+    let entry = audit::entry_from(call, from, "", "session.end");
+    let ended = kept::end(call.db, presented, kind, call.now, &entry).await?;
+    seal_end(call, ended).await
+}
+
+/// Ends the session that this token was exchanged in before: its person did nothing, somebody has a copy.
+async fn end_reused(call: &Call, presented: &Digest, from: &Origin) -> Result<bool, Fault> {
+    let entry = audit::entry_from(call, from, "", "session.reused");
+    let ended = kept::end_reused(call.db, presented, call.now, &entry).await?;
+    seal_end(call, ended).await
+}
+
+async fn seal_end(call: &Call, ended: Option<OrgId>) -> Result<bool, Fault> {
+    if let Some(org) = &ended {
+        audit::seal(call, org).await;
+    }
+    Ok(ended.is_some())
+}
+
+/// An attempt at a password, counted.
+struct Attempt {
+    /// What to forget when it succeeds.
+    limiter: String,
+    budget: Budget,
+}
+
 /// Counts an attempt at a password before it is made: by its account and address, and by the
-/// address alone. Returns what to forget when it succeeds.
-async fn attempt(call: &Call, email: &str, address: &str) -> Result<Result<String, Budget>, Fault> {
+/// address alone.
+async fn attempt(
+    call: &Call,
+    email: &str,
+    address: &str,
+) -> Result<Result<Attempt, Budget>, Fault> {
     let counted = count_address(call, address).await?;
     if !counted.allowed {
         return Ok(Err(counted.budget.into()));
@@ -146,7 +196,8 @@ async fn attempt(call: &Call, email: &str, address: &str) -> Result<Result<Strin
     let account = Digest::of(email.trim().to_lowercase()).to_hex();
     let limiter = ["login:", &account, ":", address].concat();
     let counted = rate_limits::count_attempt(call.db, &limiter, FAILURES, call.now).await?;
-    Ok(if counted.allowed { Ok(limiter) } else { Err(counted.budget.into()) })
+    let budget = counted.budget.into();
+    Ok(if counted.allowed { Ok(Attempt { limiter, budget }) } else { Err(budget) })
 }
 
 async fn count_address(call: &Call, address: &str) -> Result<Counted, Fault> {
@@ -159,13 +210,16 @@ pub(crate) async fn refused(call: &Call, address: &str) -> Result<RefreshError, 
     let limiter = ["refresh:", address].concat();
     let counted = rate_limits::count(call.db, &limiter, REFRESHES, call.now).await?;
     Ok(if counted.allowed {
-        RefreshError::Rejected
+        RefreshError::Rejected(counted.budget.into())
     } else {
         RefreshError::RateLimited(counted.budget.into())
     })
 }
 
-fn chosen(name: Option<String>, password: Option<String>) -> Result<(Name, Secret), AcceptError> {
+fn chosen(
+    name: Option<String>,
+    password: Option<String>,
+) -> Result<(Name, Secret), Vec<FieldFlaw>> {
     let name = name.ok_or(Flaw::Missing).and_then(|it| Name::parse(&it));
     let password =
         password.ok_or(Flaw::Missing).and_then(|it| accounts::acceptable(Secret::new(it)));
@@ -176,7 +230,7 @@ fn chosen(name: Option<String>, password: Option<String>) -> Result<(Name, Secre
                 name.err().map(|it| (Field::Name, it)),
                 password.err().map(|it| (Field::Password, it)),
             ];
-            Err(AcceptError::Invalid(flaws(found.into_iter().flatten().collect())))
+            Err(flaws(found.into_iter().flatten().collect()))
         }
     }
 }

@@ -8,7 +8,7 @@ use domain::{
     sessions,
     time::Span,
 };
-use store::{invitations, users};
+use store::{invitations, sessions as sessions_of, users};
 
 use crate::{
     Component, audit,
@@ -61,6 +61,9 @@ impl Guest for Component {
     }
 
     async fn set_role(by: Actor, id: String, role: Option<Role>) -> Result<(), ChangeError> {
+        if id == by.user_id {
+            return Err(ChangeError::OwnAccount);
+        }
         change(by, id, users::Change::Role(role.map(Into::into)), "user.role").await
     }
 
@@ -70,6 +73,17 @@ impl Guest for Component {
         }
         let action = if active { "user.enable" } else { "user.disable" };
         change(by, id, users::Change::Active(active), action).await
+    }
+
+    async fn end_sessions(by: Actor, user_id: String) -> Result<Option<u32>, Fault> {
+        let call = Call::begin().await?;
+        let entry = audit::entry(&call, &by, "session.end-all");
+        let (org, user) = (OrgId(by.org_id), UserId(user_id));
+        if let Some(ended) = sessions_of::end_all(call.db, &org, &user, &entry).await? {
+            audit::seal(&call, &org).await;
+            return Ok(Some(ended));
+        }
+        Ok(users::exists(call.db, &org, &user).await?.then_some(0))
     }
 
     async fn remove(by: Actor, id: String) -> Result<(), ChangeError> {

@@ -30,6 +30,7 @@ const ELSEWHERE: &[&str] = &[
     "/api/agent/admin",
     "/api/agent",
     "/api/tests",
+    "/api/audit",
     "/api/cron",
     "/api/users",
     "/api/api-keys",

@@ -1,8 +1,9 @@
 //! The audit log as a chain: each row's hash covers the row and the hash before it.
 //!
-//! The hash is keyed (HMAC-SHA256, RFC 2104) under a key that the database does not hold, so whoever can
-//! write the file cannot make it agree with itself again. What the chain cannot show by itself is the
-//! loss of its end together with the head that counts it: for that a head is noted elsewhere.
+//! The hash is keyed (HMAC-SHA256, RFC 2104) under a key that the database does not hold, and so is the
+//! head that says how far the rows are sealed: whoever can write the file cannot make it agree with
+//! itself again. What neither can show is that the file is an older one, whole or in part: for that a
+//! head is noted elsewhere.
 
 mod verification;
 
@@ -17,12 +18,18 @@ use crate::{
     ids::OrgId,
     sealing::TooShort,
     secrets::{Digest, Secret},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 const SALT: &[u8] = b"myrmidon-audit-log-v1";
 const INFO: &[u8] = b"chain";
 const SHORTEST_SECRET: usize = 32;
+
+/// What begins the text that a head's code is over: no row begins like it.
+const HEAD: &[u8] = b"head";
+
+/// How long the first rows of a log may wait for their seal. Until then its head proves nothing.
+pub const YOUTH: Span = Span::seconds(600);
 
 /// One row: who did what, from where, to what, and what that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +59,23 @@ pub struct Head {
     pub sealed_seq: u64,
     /// Of the row `sealed_seq`.
     pub sealed_hash: Option<Digest>,
+    /// Proves the two above; none before the first seal.
+    pub mac: Option<Digest>,
 }
+
+/// What sealing rows writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seals {
+    /// At least one.
+    pub hashes: Vec<(u64, Digest)>,
+    /// Of the head that the last of them makes.
+    pub mac: Digest,
+}
+
+/// The head is not one that we wrote: nothing is sealed after it, or forged rows would become ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the head of an audit log is not ours, or its first rows have waited for too long")]
+pub struct Distrusted;
 
 /// What rows are sealed with.
 #[derive(Clone)]
@@ -109,8 +132,43 @@ impl ChainKey {
         Digest::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
     }
 
-    /// The hashes of rows that follow the sealed ones, as far as they follow without a gap.
-    pub fn seals(&self, head: &Head, rows: &[Record]) -> Vec<(u64, Digest)> {
+    /// The code of a head that says this row is the last sealed one; 0 and none before there is any.
+    pub fn head_mac(&self, org: &OrgId, sealed_seq: u64, sealed_hash: Option<&Digest>) -> Digest {
+        let mut mac = self.0.clone();
+        mac.update(HEAD);
+        mac.update(&(org.as_str().len() as u64).to_be_bytes());
+        mac.update(org.as_str().as_bytes());
+        mac.update(&sealed_seq.to_be_bytes());
+        if let Some(hash) = sealed_hash {
+            mac.update(hash.as_bytes());
+        }
+        Digest::from(<[u8; 32]>::from(mac.finalize().into_bytes()))
+    }
+
+    /// Whether we wrote this head. One that nobody has sealed yet has no code, and is believed as long
+    /// as the first row, where there is one, is young.
+    pub fn trusts(&self, org: &OrgId, head: &Head, first: Option<&Record>, now: Timestamp) -> bool {
+        match head.mac {
+            Some(mac) => {
+                // Both are digests under our key: comparing them tells nothing that helps to make one.
+                mac == self.head_mac(org, head.sealed_seq, head.sealed_hash.as_ref())
+            }
+            None => head.sealed_seq == 0 && first.is_none_or(|it| now <= it.at + YOUTH),
+        }
+    }
+
+    /// The hashes of rows that follow the sealed ones, as far as they follow without a gap; none when
+    /// nothing does.
+    pub fn seals(
+        &self,
+        head: &Head,
+        rows: &[Record],
+        now: Timestamp,
+    ) -> Result<Option<Seals>, Distrusted> {
+        let Some(first) = rows.first() else { return Ok(None) };
+        if !self.trusts(&first.org, head, Some(first), now) {
+            return Err(Distrusted);
+        }
         let mut previous = head.sealed_hash;
         let following = (head.sealed_seq + 1..).zip(rows);
         let seal = |(seq, row): (u64, &Record)| {
@@ -118,7 +176,11 @@ impl ChainKey {
             previous = Some(hash);
             Some((seq, hash))
         };
-        following.map_while(seal).collect()
+        let hashes: Vec<_> = following.map_while(seal).collect();
+        Ok(hashes
+            .last()
+            .copied()
+            .map(|(seq, hash)| Seals { mac: self.head_mac(&first.org, seq, Some(&hash)), hashes }))
     }
 }
 
@@ -186,10 +248,41 @@ mod tests {
     fn sealing_stops_at_a_gap() {
         let row = |seq| Record { seq, ..record() };
         let head = Head { last_seq: 9, ..Head::default() };
-        let seals = key("s").seals(&head, &[row(1), row(2), row(4)]);
-        assert_eq!(seals.iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2]);
+        let rows = [row(1), row(2), row(4)];
+        let seals = key("s").seals(&head, &rows, Timestamp(7)).unwrap().unwrap();
+        assert_eq!(seals.hashes.iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2]);
         let first = key("s").link(None, &row(1));
-        assert_eq!(seals[1].1, key("s").link(Some(&first), &row(2)));
+        let second = key("s").link(Some(&first), &row(2));
+        assert_eq!(seals.hashes[1].1, second);
+        assert_eq!(seals.mac, key("s").head_mac(&"org".into(), 2, Some(&second)));
+        assert_eq!(key("s").seals(&head, &[], Timestamp(7)), Ok(None));
+        assert_eq!(key("s").seals(&head, &[row(2)], Timestamp(7)), Ok(None));
+    }
+
+    #[test]
+    fn nothing_is_sealed_after_a_head_that_is_not_ours() {
+        let (key, now) = (key("s"), Timestamp(7));
+        let hash = Digest::of("x");
+        let ours = |seq, hash: Option<Digest>| Head {
+            last_seq: 9,
+            sealed_seq: seq,
+            sealed_hash: hash,
+            mac: Some(key.head_mac(&"org".into(), seq, hash.as_ref())),
+        };
+        let next = |seq| [Record { seq, ..record() }];
+        let sealed = |head: Head, at| key.seals(&head, &next(head.sealed_seq + 1), at).is_ok();
+        assert!(sealed(ours(3, Some(hash)), now));
+        assert!(!sealed(Head { mac: None, ..ours(3, Some(hash)) }, now));
+        assert!(!sealed(Head { sealed_seq: 2, ..ours(3, Some(hash)) }, now));
+        assert!(!sealed(Head { sealed_hash: Some(Digest::of("y")), ..ours(3, Some(hash)) }, now));
+        assert!(!sealed(Head { mac: Some(hash), ..ours(3, Some(hash)) }, now));
+        let other = self::key("t").head_mac(&"org".into(), 3, Some(&hash));
+        assert!(!sealed(Head { mac: Some(other), ..ours(3, Some(hash)) }, now));
+        // A log that begins has no code yet. One that pretends to is known by the age of its rows.
+        let new = Head { last_seq: 1, ..Head::default() };
+        assert!(sealed(new, now + YOUTH));
+        assert!(!sealed(new, now + YOUTH + Span::millis(1)));
+        assert!(sealed(ours(0, None), now + Span::days(9)));
     }
 
     #[test]

@@ -15,7 +15,9 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
 const MAX_AGE: Span = Span::hours(1);
-/// How often tokens that name an unknown key can make us fetch.
+/// How long keys serve while the issuer cannot be asked for newer ones.
+const MAX_STALE: Span = Span::hours(24);
+/// How often strangers can make us fetch, whether the issuer answers or not.
 const REFETCH_INTERVAL: Span = Span::seconds(60);
 
 /// Where the keys come from, and the place that all instances remember them in.
@@ -30,6 +32,8 @@ pub trait IssuerKeys {
 pub enum UnavailableKeys {
     #[error("keys of the issuer cannot be fetched")]
     Fetch(#[source] Cause),
+    #[error("keys of the issuer could not be fetched within the last minute")]
+    Recently,
     #[error("keys of the issuer are no JWKS document")]
     Document,
     #[error("cache of the issuer's keys unavailable")]
@@ -42,42 +46,60 @@ struct Entry {
     fetched_at: i64,
     /// When somebody last asked the issuer, with or without success.
     asked_at: i64,
+    /// Empty as long as the issuer never answered.
     document: String,
 }
 
 /// None when the issuer has no such key.
+///
+/// Keys older than an hour are fetched again; while that fails they serve on, for a day.
 pub(crate) async fn find(
     issuer: &impl IssuerKeys,
     url: &str,
     wanted: Wanted<'_>,
     now: Timestamp,
 ) -> Result<Option<PublicKey>, UnavailableKeys> {
-    let entry = recall(issuer, url, now).await?;
-    if let Some((entry, keys)) = entry {
-        if let Some(key) = keys.find(wanted) {
-            return Ok(Some(key.clone()));
-        }
-        if now < Timestamp(entry.asked_at) + REFETCH_INTERVAL {
-            return Ok(None);
-        }
-        // First, so that others do not ask meanwhile.
-        remember(issuer, &Entry { asked_at: now.0, ..entry }).await?;
+    let entry = recall(issuer, url).await?;
+    let known = entry.as_ref().and_then(|it| known(it, now));
+    let age = entry.as_ref().map(|it| Timestamp(it.fetched_at).distance(now));
+    let found = known.as_ref().and_then(|it| it.find(wanted)).cloned();
+    if found.is_some() && age.is_some_and(|it| it < MAX_AGE) {
+        return Ok(found);
     }
-    let keys = fetch(issuer, url, now).await?;
-    Ok(keys.find(wanted).cloned())
+    let asked_lately = |it: &Entry| now < Timestamp(it.asked_at) + REFETCH_INTERVAL;
+    if entry.as_ref().is_some_and(asked_lately) {
+        return if known.is_some() { Ok(found) } else { Err(UnavailableKeys::Recently) };
+    }
+    let never =
+        || Entry { url: url.to_owned(), fetched_at: 0, asked_at: 0, document: String::new() };
+    let asked = Entry { asked_at: now.0, ..entry.unwrap_or_else(never) };
+    if known.is_some() {
+        // First, so that others do not ask meanwhile.
+        remember(issuer, &asked).await?;
+    }
+    match (fetch(issuer, url, now).await, known) {
+        (Ok(keys), _) => Ok(keys.find(wanted).cloned()),
+        (Err(UnavailableKeys::Cache(cause)), _) => Err(UnavailableKeys::Cache(cause)),
+        (Err(_), Some(_)) => Ok(found),
+        (Err(error), None) => {
+            remember(issuer, &asked).await?;
+            Err(error)
+        }
+    }
 }
 
-/// None when there is nothing in the cache, or nothing to go by any more.
-async fn recall(
-    issuer: &impl IssuerKeys,
-    url: &str,
-    now: Timestamp,
-) -> Result<Option<(Entry, KeySet)>, UnavailableKeys> {
+async fn recall(issuer: &impl IssuerKeys, url: &str) -> Result<Option<Entry>, UnavailableKeys> {
     let entry = issuer.recall().await.map_err(UnavailableKeys::Cache)?;
     let entry = entry.and_then(|it| serde_json::from_slice::<Entry>(&it).ok());
-    Ok(entry
-        .filter(|it| it.url == url && Timestamp(it.fetched_at).distance(now) < MAX_AGE)
-        .and_then(|it| KeySet::parse(it.document.as_bytes()).map(|keys| (it, keys))))
+    Ok(entry.filter(|it| it.url == url))
+}
+
+/// None where there is nothing to go by any more.
+fn known(entry: &Entry, now: Timestamp) -> Option<KeySet> {
+    if Timestamp(entry.fetched_at).distance(now) >= MAX_STALE {
+        return None;
+    }
+    KeySet::parse(entry.document.as_bytes())
 }
 
 async fn fetch(

@@ -4,7 +4,7 @@
 //! Absent on purpose: anything that inserts, changes or deletes a row of the log.
 
 use domain::{
-    audit::{Head, Record},
+    audit::{Head, Record, Seals},
     ids::OrgId,
     secrets::Digest,
     time::Timestamp,
@@ -75,12 +75,12 @@ macro_rules! section_of {
     ($rows:literal) => {
         concat!(
             "SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                    last_seq, sealed_seq, sealed_hash
+                    last_seq, sealed_seq, sealed_hash, mac
                FROM audit_heads WHERE org_id = ?1
               UNION ALL
              SELECT * FROM (SELECT ",
             record_columns!(),
-            ", NULL, NULL, NULL FROM audit_log WHERE org_id = ?1 AND ",
+            ", NULL, NULL, NULL, NULL FROM audit_log WHERE org_id = ?1 AND ",
             $rows,
             " ORDER BY seq LIMIT ?2)"
         )
@@ -117,30 +117,55 @@ pub async fn list_unsealed(db: &impl Db, limit: u32) -> Result<Vec<OrgId>, Error
     rows.into_iter().map(|mut row| Ok(OrgId(row.text(0)?))).collect()
 }
 
-/// Seals rows that follow `head`, which must still be the head. `false` when another was faster: it
-/// will have sealed the same rows with the same hashes.
+/// Seals rows that follow `head`, which must still be the head, and proves the head that this makes.
+/// `false` when another was faster: it will have sealed the same rows with the same hashes.
+///
+/// The trigger `audit_heads_sealing` seals the rows.
 pub async fn record_seals(
     db: &impl Db,
     org: &OrgId,
     head: &Head,
-    seals: &[(u64, Digest)],
+    seals: &Seals,
 ) -> Result<bool, Error> {
-    let seals: Vec<_> = seals.iter().map(|(seq, hash)| (seq, hash.to_hex())).collect();
-    let seals = serde_json::to_string(&seals).expect("numbers and digits are JSON");
+    let Some((last, hash)) = seals.hashes.last() else { return Ok(false) };
+    let hashes: Vec<_> = seals.hashes.iter().map(|(seq, hash)| (seq, hash.to_hex())).collect();
+    let hashes = serde_json::to_string(&hashes).expect("numbers and digits are JSON");
     let rows = db
         .query(
-            "UPDATE audit_log
-                SET hash = unhex(seal.value ->> 1)
-               FROM json_each(?2) AS seal
-              WHERE audit_log.org_id = ?1 AND audit_log.seq = seal.value ->> 0 AND audit_log.hash IS NULL
-                AND EXISTS (SELECT 1 FROM audit_heads
-                             WHERE org_id = ?1 AND sealed_seq = ?3 AND sealed_hash IS ?4)
+            "UPDATE audit_heads SET sealed_seq = ?4, sealed_hash = ?5, mac = ?6, sealing = ?7
+              WHERE org_id = ?1 AND sealed_seq = ?2 AND sealed_hash IS ?3
           RETURNING 1",
             &[
                 org.into(),
-                seals.into(),
                 head.sealed_seq.cast_signed().into(),
                 head.sealed_hash.as_ref().map(Value::from).into(),
+                last.cast_signed().into(),
+                hash.into(),
+                (&seals.mac).into(),
+                hashes.into(),
+            ],
+        )
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+/// Proves a head as it is. `false` when it is another by now. Only for whoever has verified its log.
+pub async fn record_mac(
+    db: &impl Db,
+    org: &OrgId,
+    head: &Head,
+    mac: &Digest,
+) -> Result<bool, Error> {
+    let rows = db
+        .query(
+            "UPDATE audit_heads SET mac = ?4
+              WHERE org_id = ?1 AND sealed_seq = ?2 AND sealed_hash IS ?3
+          RETURNING 1",
+            &[
+                org.into(),
+                head.sealed_seq.cast_signed().into(),
+                head.sealed_hash.as_ref().map(Value::from).into(),
+                mac.into(),
             ],
         )
         .await?;
@@ -161,6 +186,7 @@ fn decode_head(mut row: Row) -> Result<Head, Error> {
         last_seq: row.integer(HEAD)?,
         sealed_seq: row.integer(HEAD + 1)?,
         sealed_hash: decode_hash(&mut row, HEAD + 2)?,
+        mac: decode_hash(&mut row, HEAD + 3)?,
     })
 }
 

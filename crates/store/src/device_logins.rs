@@ -2,13 +2,13 @@
 //! by the code that a person reads.
 
 use domain::{
-    ids::{OrgId, SessionId, UserId},
+    ids::{OrgId, UserId},
     permissions::Role,
     secrets::Digest,
     time::Timestamp,
 };
 
-use crate::{Db, Error, audit::Entry};
+use crate::{Db, Error, audit::Entry, sessions::NewSession};
 
 /// How far a login has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,14 +18,6 @@ pub enum Stage {
     Pending,
     /// Approved, and not yet claimed.
     Approved,
-}
-
-/// The session that a device would begin.
-#[derive(Debug)]
-pub struct Claim<'a> {
-    pub session: &'a SessionId,
-    pub refresh: &'a Digest,
-    pub expires_at: Timestamp,
 }
 
 /// Whom a device was signed in for.
@@ -109,17 +101,20 @@ pub async fn is_approved_by(
     Ok(!db.query(sql, &[user_code.into(), user.into(), now.into()]).await?.is_empty())
 }
 
-/// Takes an approval, once, and begins the session. None when there is nothing to take.
+/// Takes an approval, once, and begins the session. None when there is nothing to take. The entry's
+/// actor becomes whoever approved.
 pub async fn claim(
     db: &impl Db,
     device: &Digest,
-    claim: &Claim<'_>,
+    new: &NewSession<'_>,
     now: Timestamp,
+    audit: &Entry,
 ) -> Result<Option<Claimed>, Error> {
     let rows = db
         .query(
             "UPDATE device_logins
-                SET claimed_at = ?2, session_id = ?3, refresh_digest = ?4, session_expires_at = ?5
+                SET claimed_at = ?2, session_id = ?3, refresh_digest = ?4, session_expires_at = ?5,
+                    session_audit = json_set(?6, '$.actor', user_id)
               WHERE device_digest = ?1 AND expires_at > ?2 AND approved_at IS NOT NULL
                 AND (account_id IS NULL
                      OR EXISTS (SELECT 1 FROM users WHERE id = account_id AND status = 'active'))
@@ -130,9 +125,10 @@ pub async fn claim(
             &[
                 device.into(),
                 now.into(),
-                claim.session.into(),
-                claim.refresh.into(),
-                claim.expires_at.into(),
+                new.id.into(),
+                new.refresh.into(),
+                new.expires_at.into(),
+                audit.into(),
             ],
         )
         .await?;

@@ -34,6 +34,10 @@ const ALL: &[Migration] = &[
         name: "0011_retention",
         sql: include_str!("../../../migrations/0011_retention.sql"),
     },
+    Migration {
+        name: "0012_identity_and_audit",
+        sql: include_str!("../../../migrations/0012_identity_and_audit.sql"),
+    },
 ];
 
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row, users::Account};
+use crate::{Db, Error, Row, audit::Entry, users::Account};
 
 /// Whom a session stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,30 +29,38 @@ pub struct Refreshed {
     pub user: UserId,
 }
 
+/// A session that is to begin.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    pub id: &'a SessionId,
+    pub refresh: &'a Digest,
+    pub expires_at: Timestamp,
+}
+
 /// Begins a session of an account whose password fits. `false` when the account, or its password,
 /// has changed since it was read.
 pub async fn begin(
     db: &impl Db,
-    id: &SessionId,
+    new: &NewSession<'_>,
     account: &Account,
-    refresh: &Digest,
-    expires_at: Timestamp,
     now: Timestamp,
+    audit: &Entry,
 ) -> Result<bool, Error> {
     let rows = db
         .query(
-            "INSERT INTO sessions (id, kind, account_id, user_id, org_id, refresh_digest, created_at, refreshed_at, expires_at)
-             SELECT ?1, 'local', id, id, org_id, ?4, ?6, ?6, ?5
+            "INSERT INTO sessions (id, kind, account_id, user_id, org_id, refresh_digest, created_at, refreshed_at, expires_at, audit)
+             SELECT ?1, 'local', id, id, org_id, ?4, ?6, ?6, ?5, ?7
                FROM users
               WHERE id = ?2 AND password_hash = ?3 AND status = 'active'
           RETURNING 1",
             &[
-                id.into(),
+                new.id.into(),
                 (&account.id).into(),
                 account.verifier.as_str().into(),
-                refresh.into(),
-                expires_at.into(),
+                new.refresh.into(),
+                new.expires_at.into(),
                 now.into(),
+                audit.into(),
             ],
         )
         .await?;
@@ -130,36 +138,69 @@ pub async fn record_refresh(
     rows.into_iter().next().map(decode).transpose()
 }
 
-/// Ends the session that this token was exchanged in: somebody has a copy. `true` when it lived.
-pub async fn end_reused(db: &impl Db, presented: &Digest, now: Timestamp) -> Result<bool, Error> {
+/// Ends the session that this token was exchanged in: somebody has a copy. Whose it was, when it lived.
+/// The entry's actor becomes the session's person.
+pub async fn end_reused(
+    db: &impl Db,
+    presented: &Digest,
+    now: Timestamp,
+    audit: &Entry,
+) -> Result<Option<OrgId>, Error> {
     let rows = db
         .query(
-            "UPDATE sessions SET ended_at = ?2
+            "UPDATE sessions SET ended_at = ?2, audit = json_set(?3, '$.actor', user_id)
               WHERE id = (SELECT session_id FROM rotated_refresh_tokens WHERE digest = ?1)
                 AND ended_at IS NULL
-          RETURNING 1",
-            &[presented.into(), now.into()],
+          RETURNING org_id",
+            &[presented.into(), now.into(), audit.into()],
         )
         .await?;
-    Ok(!rows.is_empty())
+    rows.into_iter().next().map(|mut row| Ok(OrgId(row.text(0)?))).transpose()
 }
 
-/// Ends the session of this refresh token. `true` when it lived.
+/// Ends the session of this refresh token. Whose it was, when it lived. The entry's actor becomes the
+/// session's person.
 pub async fn end(
     db: &impl Db,
     presented: &Digest,
     kind: Kind,
     now: Timestamp,
-) -> Result<bool, Error> {
+    audit: &Entry,
+) -> Result<Option<OrgId>, Error> {
     let rows = db
         .query(
-            "UPDATE sessions SET ended_at = ?3
+            "UPDATE sessions SET ended_at = ?3, audit = json_set(?4, '$.actor', user_id)
               WHERE refresh_digest = ?1 AND kind = ?2 AND ended_at IS NULL
-          RETURNING 1",
-            &[presented.into(), kind.word().into(), now.into()],
+          RETURNING org_id",
+            &[presented.into(), kind.word().into(), now.into(), audit.into()],
         )
         .await?;
-    Ok(!rows.is_empty())
+    rows.into_iter().next().map(|mut row| Ok(OrgId(row.text(0)?))).transpose()
+}
+
+/// Ends every session of a person in this organisation, and forgets what they approved and no device
+/// has claimed yet. How many sessions there were; none when there was nothing to end.
+///
+/// One row of the log, whatever it ends (the trigger `session_endings_ordered`).
+pub async fn end_all(
+    db: &impl Db,
+    org: &OrgId,
+    user: &UserId,
+    audit: &Entry,
+) -> Result<Option<u32>, Error> {
+    let rows = db
+        .query(
+            "INSERT INTO session_endings (org_id, user_id, entry, ended)
+             SELECT ?1, ?2, ?3, (SELECT count(*) FROM sessions
+                                  WHERE org_id = ?1 AND user_id = ?2 AND ended_at IS NULL AND expires_at > ?4)
+              WHERE EXISTS (SELECT 1 FROM sessions
+                             WHERE org_id = ?1 AND user_id = ?2 AND ended_at IS NULL AND expires_at > ?4)
+                 OR EXISTS (SELECT 1 FROM device_logins WHERE org_id = ?1 AND user_id = ?2)
+          RETURNING ended",
+            &[org.into(), user.into(), audit.into(), audit.at.into()],
+        )
+        .await?;
+    rows.into_iter().next().map(|mut row| row.integer(0)).transpose()
 }
 
 fn decode(mut row: Row) -> Result<Refreshed, Error> {

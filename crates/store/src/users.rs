@@ -34,6 +34,14 @@ pub struct NewUser<'a> {
     pub verifier: &'a Verifier,
 }
 
+/// What whoever was invited brings.
+#[derive(Debug)]
+pub struct Invited<'a> {
+    pub id: &'a UserId,
+    pub name: &'a Name,
+    pub verifier: &'a Verifier,
+}
+
 /// What signing in needs to know.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -93,31 +101,32 @@ pub async fn insert(
 /// behind the account are the invitation's.
 pub async fn insert_invited(
     db: &impl Db,
-    id: &UserId,
-    name: &Name,
-    verifier: &Verifier,
+    new: &Invited<'_>,
     invitation: &Digest,
     now: Timestamp,
-) -> Result<Option<User>, Error> {
+    audit: &Entry,
+) -> Result<Option<(OrgId, User)>, Error> {
     let rows = db
         .query(
             "INSERT INTO users (id, org_id, email, name, password_hash, role, invitation_id, created_at, updated_at,
-                                created_by)
-             SELECT ?1, org_id, email, ?2, ?3, role, id, ?5, ?5, created_by
+                                created_by, audit)
+             SELECT ?1, org_id, email, ?2, ?3, role, id, ?5, ?5, created_by, ?6
                FROM invitations
               WHERE digest = ?4 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > ?5
                  ON CONFLICT (email) DO NOTHING
-          RETURNING id, email, name, role, status, last_active_at, created_at",
+          RETURNING id, email, name, role, status, last_active_at, created_at, org_id",
             &[
-                id.into(),
-                name.as_str().into(),
-                verifier.as_str().into(),
+                new.id.into(),
+                new.name.as_str().into(),
+                new.verifier.as_str().into(),
                 invitation.into(),
                 now.into(),
+                audit.into(),
             ],
         )
         .await?;
-    rows.into_iter().next().map(decode).transpose()
+    let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+    Ok(Some((OrgId(row.text(7)?), decode(row)?)))
 }
 
 pub async fn find_by_email(db: &impl Db, email: &Email) -> Result<Option<Account>, Error> {

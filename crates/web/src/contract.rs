@@ -21,6 +21,6 @@ mod bindings {
 pub use bindings::myrmidon;
 pub use bindings::myrmidon::domain::types::{
     Account, AccountField, AccountFlaw, Actor, AgentStatus, Arch, Artifact, Budget, Device, Fault,
-    FieldFlaw, Json, KeyScope, Os, Release, Role, RuntimeStatus, Task, TaskStatus, TaskType,
-    Timestamp, TurnedAway,
+    FieldFlaw, Json, KeyScope, Origin, Os, Release, Role, RuntimeStatus, Task, TaskStatus,
+    TaskType, Timestamp, TurnedAway,
 };

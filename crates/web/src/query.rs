@@ -86,11 +86,25 @@ impl Query {
         Ok(self.one(name)?.map(str::to_owned))
     }
 
+    /// One of these words, where one is given.
+    pub fn word(&self, name: &str, words: &[&str]) -> Result<Option<&str>, Problem> {
+        let given = self.one(name)?;
+        self.note(name, || json!({ "enum": words }));
+        match given {
+            Some(text) if !words.contains(&text) => {
+                let words: Vec<_> = words.iter().map(|it| format!("\"{it}\"")).collect();
+                let message = format!("Invalid option: expected one of {}", words.join("|"));
+                Err(Problem::invalid(name, message))
+            }
+            other => Ok(other),
+        }
+    }
+
     /// `limit` (0–500) and `offset`.
     pub fn page(&self, usual_limit: u32) -> Result<Page, Problem> {
         Ok(Page {
-            limit: self.number("limit", Page::LARGEST)?.unwrap_or(usual_limit),
-            offset: self.number("offset", Page::FURTHEST)?.unwrap_or(0),
+            limit: self.number("limit", 0, Page::LARGEST)?.unwrap_or(usual_limit),
+            offset: self.number("offset", 0, Page::FURTHEST)?.unwrap_or(0),
         })
     }
 
@@ -101,17 +115,12 @@ impl Query {
 
     /// A whole number between two bounds, where one is given.
     pub fn whole(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
-        match self.number(name, most)? {
-            Some(number) if number < least => {
-                Err(Problem::invalid(name, format!("Too small: expected number to be >={least}")))
-            }
-            other => Ok(other),
-        }
+        self.number(name, least, most)
     }
 
-    fn number(&self, name: &str, most: u32) -> Result<Option<u32>, Problem> {
+    fn number(&self, name: &str, least: u32, most: u32) -> Result<Option<u32>, Problem> {
         let given = self.one(name)?;
-        self.note(name, || json!({ "type": "integer", "minimum": 0, "maximum": most }));
+        self.note(name, || json!({ "type": "integer", "minimum": least, "maximum": most }));
         let Some(text) = given else { return Ok(None) };
         let invalid = |message: Cow<'static, str>| Err(Problem::invalid(name, message));
         let too = |size: &str, sign: &str, bound: &dyn Display| {
@@ -121,12 +130,12 @@ impl Query {
         if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
             return invalid("Invalid input: expected number, received NaN".into());
         }
-        match text.parse::<u32>() {
-            Ok(number) if number <= most => Ok(Some(number)),
-            Err(_) if text.starts_with('-') && digits.bytes().any(|it| it != b'0') => {
-                too("small", ">=", &0)
-            }
-            Err(_) if text.starts_with('-') => Ok(Some(0)),
+        let is_zero = digits.bytes().all(|it| it == b'0');
+        let number = if is_zero { Ok(0) } else { text.parse::<u32>() };
+        match number {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            Ok(number) if number < least => too("small", ">=", &least),
+            Err(_) if text.starts_with('-') => too("small", ">=", &least),
             Ok(_) | Err(_) => too("big", "<=", &most),
         }
     }
@@ -162,6 +171,23 @@ mod tests {
             );
         }
         assert!(Query::parse("a=%00").is_err());
+    }
+
+    #[test]
+    fn what_is_asked_is_described_as_it_is_taken() {
+        let asked = Query::outline(|query| {
+            query.whole("n", 1, 9)?;
+            query.word("format", &["csv", "json"])
+        });
+        assert_eq!(asked["n"], json!({ "type": "integer", "minimum": 1, "maximum": 9 }));
+        assert_eq!(asked["format"], json!({ "enum": ["csv", "json"] }));
+        assert_eq!(query("format=csv").word("format", &["csv"]).unwrap(), Some("csv"));
+        let refused = refusal(query("format=xml").word("format", &["csv", "json"]));
+        assert!(refused.contains(r#"format: Invalid option: expected one of \"csv\"|\"json\""#));
+        for (text, message) in [("n=0", ">=1"), ("n=-0", ">=1"), ("n=-7", ">=1"), ("n=10", "<=9")] {
+            assert!(refusal(query(text).whole("n", 1, 9)).contains(message), "{text}");
+        }
+        assert_eq!(query("n=001").whole("n", 1, 9).unwrap(), Some(1));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderMap, HeaderName, Method};
 
-use crate::{Problem, Query, address, request_id, settings::Settings};
+use crate::{Problem, Query, address, contract::Origin, request_id, settings::Settings};
 
 /// The bytes of a body as they arrive. An error means that the client went away.
 pub(crate) type Incoming = Pin<Box<dyn Stream<Item = Result<Bytes, Broken>> + Send>>;
@@ -95,5 +95,21 @@ impl Request {
     /// The limiter's key for this client: its normalised address.
     pub fn client_address(&self) -> String {
         address::of(&self.headers, self.trusted_proxies)
+            .map_or_else(|| address::UNKNOWN.to_owned(), address::normalised)
+    }
+
+    /// This client's whole address, for the record.
+    pub fn full_address(&self) -> String {
+        address::of(&self.headers, self.trusted_proxies)
+            .map_or_else(|| address::UNKNOWN.to_owned(), |it| it.to_canonical().to_string())
+    }
+
+    /// Where somebody comes from who has yet to prove who they are.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            address: self.full_address(),
+            limiter: self.client_address(),
+            request_id: self.id.clone(),
+        }
     }
 }

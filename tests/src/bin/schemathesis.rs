@@ -18,10 +18,10 @@ const VERSION: &str = "4.32.5";
 /// What `myrmidon up` calls the first organisation.
 const ORG: &str = "local";
 /// Per operation and phase.
-const EXAMPLES: &str = "20";
+const EXAMPLES: &str = "4";
 const SEED: &str = "20261124";
-/// For one tier; more means that something hangs.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// For one visit; more means that something hangs. All of them take a minute or two.
+const PATIENCE: Duration = Duration::from_mins(4);
 /// It answers 503 to everybody, by its documentation.
 const ALWAYS_UNAVAILABLE: &str = "/api/agent/admin/versions/build";
 

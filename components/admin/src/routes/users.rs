@@ -3,6 +3,7 @@
 mod activate;
 mod assign_role;
 mod create;
+mod end_sessions;
 mod invitations;
 mod list;
 mod remove;
@@ -28,6 +29,8 @@ pub(crate) fn add(routes: Routes) -> Routes {
         .described(assign_role::describe_withdraw)
         .put("/api/users/{id}/status", activate::activate)
         .described(activate::describe)
+        .delete("/api/users/{id}/sessions", end_sessions::end)
+        .described(end_sessions::describe)
         .delete("/api/users/{id}", remove::remove)
         .described(remove::describe)
 }

@@ -28,14 +28,14 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn accept(mut request: Request) -> Answer {
-    let address = request.client_address();
     let body = request.body(Rules::STRICT).await?;
     let (token, name, password) = schema::read(body, read)?;
-    let it = sessions::accept_invitation(token, name, password, address)
+    let made = sessions::accept_invitation(token, name, password, request.origin())
         .await
         .map_err(faults::acceptance)?;
+    let it = made.account;
     let accepted = Accepted { id: it.id, email: it.email, name: it.name, role: it.role };
-    Response::data(StatusCode::CREATED, &accepted)
+    Ok(Response::data(StatusCode::CREATED, &accepted)?.with_budget(&made.budget))
 }
 
 /// The domain says all at once what is wrong with the name and the password.

@@ -38,10 +38,9 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn sign_in(mut request: Request) -> Answer {
-    let address = request.client_address();
     let body = request.body(Rules::STRICT).await?;
     let (email, password) = schema::read(body, read)?;
-    let it = sessions::sign_in(email, password, address).await.map_err(faults::sign_in)?;
+    let it = sessions::sign_in(email, password, request.origin()).await.map_err(faults::sign_in)?;
     let signed_in = SignedIn {
         access_token: it.tokens.access_token,
         refresh_token: it.tokens.refresh_token,
@@ -55,7 +54,7 @@ pub(crate) async fn sign_in(mut request: Request) -> Answer {
             org_id: it.org_id,
         },
     };
-    Response::data(StatusCode::OK, &signed_in)
+    Ok(Response::data(StatusCode::OK, &signed_in)?.with_budget(&it.budget))
 }
 
 fn read(body: &mut Object<'_>) -> (String, String) {

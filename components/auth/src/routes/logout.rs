@@ -13,6 +13,6 @@ pub(crate) fn describe() -> Operation {
 
 pub(crate) async fn sign_out(mut request: Request) -> Answer {
     let token = super::refresh_token(&mut request).await?;
-    sessions::sign_out(token).await?;
+    sessions::sign_out(token, request.origin()).await?;
     Ok(Response::success())
 }

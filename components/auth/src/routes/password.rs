@@ -18,7 +18,7 @@ pub(crate) async fn change(caller: SignedIn, mut request: Request) -> Answer {
         return Err(Problem::forbidden("Your password is with the identity provider"));
     };
     let (present, next) = schema::read(request.body(Rules::STRICT).await?, read)?;
-    sessions::change_password(caller.actor, session, present, next)
+    sessions::change_password(caller.actor, caller.limiter, session, present, next)
         .await
         .map_err(faults::password)?;
     Ok(Response::success())

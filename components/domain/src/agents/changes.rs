@@ -116,10 +116,7 @@ async fn perform(
         BulkAction::AddTag(_) => "agent.tag",
         BulkAction::RemoveTag(_) => "agent.untag",
     };
-    let agent_ids: serde_json::Value =
-        serde_json::from_str(agents).map_err(|it| fault::unavailable(&it))?;
-    let details = serde_json::json!({ "agent_ids": agent_ids });
-    let entry = audit::entry(call, by, name).with_details(details);
+    let entry = audit::entry(call, by, name);
     let org = OrgId(by.org_id.clone());
     let order = Order { org: &org, agents, entry: &entry };
     let changed = match action {

@@ -40,16 +40,21 @@ impl Guest for Component {
         // What was written since the first page was read is not counted with it.
         let newest = rows.first().filter(|_| filter.before.is_none()).map(|it| it.seq + 1);
         let total = list::count(call.db, &org, &wanted, newest.unwrap_or(u64::MAX)).await?;
+        let rest = match filter.before {
+            None => total,
+            Some(before) => list::count(call.db, &org, &wanted, before).await?,
+        };
         let is_full = rows.len() == filter.limit as usize;
         let next = rows.last().filter(|it| is_full && it.seq > 1).map(|it| it.seq);
-        Ok(AuditPage { entries: rows.into_iter().map(Into::into).collect(), total, next })
+        let entries = rows.into_iter().map(Into::into).collect();
+        Ok(AuditPage { entries, total, rest, next })
     }
 
     async fn verify(by: Actor, from_seq: u64) -> Result<Verified, Fault> {
         let call = Call::begin().await?;
         let key = key().await?;
-        let checked =
-            check(call.db, &key, &OrgId(by.org_id), from_seq.max(1), MOST_VERIFIED).await?;
+        let (org, from) = (OrgId(by.org_id), from_seq.max(1));
+        let checked = check(call.db, &key, &org, from, MOST_VERIFIED, call.now).await?;
         Ok(Verified {
             sealed: checked.sealed,
             unsealed: checked.unsealed,

@@ -16,8 +16,9 @@ pub(super) async fn believe(token: Option<&str>, call: &Call) -> Result<Option<P
     let Some(token) = token.filter(|it| !it.starts_with("ak_") && is_compact(it)) else {
         return Ok(None);
     };
+    let Some(settings) = settings().await? else { return Ok(None) };
     let issuer = Issuer(KeyValues::open().await?);
-    match oidc::verify(settings().await?, &issuer, token, call.now).await {
+    match oidc::verify(settings, &issuer, token, call.now).await {
         Ok(person) => Ok(Some(person)),
         Err(oidc::Denied::Rejected(reason)) => {
             fault::note(&reason);
@@ -27,33 +28,40 @@ pub(super) async fn believe(token: Option<&str>, call: &Call) -> Result<Option<P
     }
 }
 
-/// Read once per instance, unless something is wrong with them.
-async fn settings() -> Result<&'static Settings, Fault> {
-    static READ: OnceLock<Settings> = OnceLock::new();
+/// Read once per instance, unless something is wrong with them. None where all people have accounts
+/// here: then no token of anybody else is believed.
+async fn settings() -> Result<Option<&'static Settings>, Fault> {
+    static READ: OnceLock<Option<Settings>> = OnceLock::new();
     if let Some(settings) = READ.get() {
-        return Ok(settings);
+        return Ok(settings.as_ref());
     }
-    let settings = Settings {
-        keys: keys().await?,
-        issuer: optional("auth_issuer").await?,
-        audiences: list("auth_audience").await?,
-        authorized_parties: list("auth_authorized_parties").await?,
-    };
-    Ok(READ.get_or_init(|| settings))
+    let settings = read().await?;
+    Ok(READ.get_or_init(|| settings).as_ref())
 }
 
 const PEM: &str = "auth_public_key_pem";
 const URL: &str = "auth_jwks_url";
+const ISSUER: &str = "auth_issuer";
 
-async fn keys() -> Result<Keys, Fault> {
-    if let Some(pem) = optional(PEM).await? {
-        let key = PublicKey::from_pem(&pem).map_err(|_| fault::misconfigured(PEM))?;
-        return Ok(Keys::Fixed(key));
-    }
-    match optional(URL).await? {
-        Some(url) => Ok(Keys::Remote(url)),
-        None => Err(fault::misconfigured(URL)),
-    }
+/// A key document wins over a single key: `myrmidon up` makes a key for its own tokens, and an identity
+/// provider that is configured later replaces it.
+async fn read() -> Result<Option<Settings>, Fault> {
+    let issuer = optional(ISSUER).await?;
+    let keys = match (optional(URL).await?, optional(PEM).await?) {
+        // Many issuers may sign with the keys of one document (D-17).
+        (Some(_), _) if issuer.is_none() => return Err(fault::misconfigured(ISSUER)),
+        (Some(url), _) => Keys::Remote(url),
+        (None, Some(pem)) => {
+            Keys::Fixed(PublicKey::from_pem(&pem).map_err(|_| fault::misconfigured(PEM))?)
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Settings {
+        keys,
+        issuer,
+        audiences: list("auth_audience").await?,
+        authorized_parties: list("auth_authorized_parties").await?,
+    }))
 }
 
 /// Separated by commas.

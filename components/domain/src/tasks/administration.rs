@@ -64,8 +64,7 @@ pub(super) async fn change_many(
 ) -> Result<BulkOutcome, Fault> {
     let org = OrgId(by.org_id.clone());
     let wanted = serde_json::to_string(&ids).map_err(|it| fault::unavailable(&it))?;
-    let details = serde_json::json!({ "tasks": ids });
-    let entry = |action| audit::entry(call, by, action).with_details(details);
+    let entry = |action| audit::entry(call, by, action);
     let changed = match action {
         BulkAction::Cancel => {
             let entry = entry("task.cancel");

@@ -14,6 +14,13 @@ struct Capabilities {
     cert_upload: bool,
     git_sync: bool,
     agent_build: bool,
+    cli_login: bool,
+    local_accounts: bool,
+    invitations: bool,
+    api_keys: bool,
+    audit: bool,
+    approvals: bool,
+    schedules: bool,
     platform: &'static str,
 }
 
@@ -29,6 +36,13 @@ pub(crate) async fn show(_: Request) -> Answer {
         cert_upload: false,
         git_sync: false,
         agent_build: false,
+        cli_login: true,
+        local_accounts: true,
+        invitations: true,
+        api_keys: true,
+        audit: true,
+        approvals: true,
+        schedules: true,
         platform: "spin",
     };
     Response::json(StatusCode::OK, &capabilities)

@@ -1,7 +1,7 @@
 //! Whether anybody has tampered with a log: its rows, in order, against the chain and the head.
 
 use super::{ChainKey, Head, Record};
-use crate::secrets::Digest;
+use crate::{ids::OrgId, secrets::Digest, time::Timestamp};
 
 /// What is wrong with a log, where it begins to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum FaultKind {
     Unsealed,
     /// The row is beyond the end that the head knows.
     Unexpected,
-    /// The head does not say what the sealed rows say.
+    /// The head does not say what the sealed rows say, is gone, or is not one that we wrote.
     Head,
 }
 
@@ -43,6 +43,8 @@ impl FaultKind {
 #[derive(Debug)]
 pub struct Verification<'a> {
     key: &'a ChainKey,
+    org: &'a OrgId,
+    now: Timestamp,
     next: u64,
     previous: Option<Digest>,
     /// Rows whose hash was found to be right.
@@ -53,13 +55,13 @@ pub struct Verification<'a> {
 
 impl<'a> Verification<'a> {
     /// From the first row.
-    pub fn of_all(key: &'a ChainKey) -> Self {
-        Self { key, next: 1, previous: None, sealed: 0, unsealed: 0 }
+    pub fn of_all(key: &'a ChainKey, org: &'a OrgId, now: Timestamp) -> Self {
+        Self { key, org, now, next: 1, previous: None, sealed: 0, unsealed: 0 }
     }
 
     /// From the row after this one, whose own hash is taken for right.
-    pub fn after(key: &'a ChainKey, row: &Record) -> Self {
-        Self { next: row.seq + 1, previous: row.hash, ..Self::of_all(key) }
+    pub fn after(key: &'a ChainKey, row: &'a Record, now: Timestamp) -> Self {
+        Self { next: row.seq + 1, previous: row.hash, ..Self::of_all(key, &row.org, now) }
     }
 
     /// The number of the row that has to come now.
@@ -74,7 +76,12 @@ impl<'a> Verification<'a> {
                 .map_err(|kind| Fault { seq: self.next.min(row.seq), kind })?;
             self.next = row.seq + 1;
         }
-        Ok(())
+        let first = rows.first().filter(|it| it.seq == 1);
+        if self.key.trusts(self.org, head, first, self.now) {
+            Ok(())
+        } else {
+            Err(Fault { seq: head.sealed_seq.max(1), kind: FaultKind::Head })
+        }
     }
 
     /// To be asked after the last row.
@@ -90,7 +97,8 @@ impl<'a> Verification<'a> {
             return Err(FaultKind::Missing);
         }
         if row.seq > head.last_seq {
-            return Err(FaultKind::Unexpected);
+            let is_gone = head.last_seq == 0;
+            return Err(if is_gone { FaultKind::Head } else { FaultKind::Unexpected });
         }
         let Some(hash) = row.hash else {
             if row.seq <= head.sealed_seq {
@@ -141,8 +149,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{secrets::Secret, time::Timestamp};
+    use crate::{audit::YOUTH, secrets::Secret};
 
+    const NOW: Timestamp = Timestamp(1000);
     const ROWS: u64 = 8;
     const SEALED: u64 = 6;
 
@@ -155,7 +164,7 @@ mod tests {
         let row = |seq| Record {
             org: "org".into(),
             seq,
-            at: Timestamp(1000),
+            at: NOW,
             actor: "ada".into(),
             address: "192.0.2.1".into(),
             request_id: "r".into(),
@@ -168,7 +177,9 @@ mod tests {
         };
         let mut rows: Vec<_> = (1..=ROWS).map(row).collect();
         let mut head = Head { last_seq: ROWS, ..Head::default() };
-        for (seq, hash) in key().seals(&head, &rows[..6]) {
+        let seals = key().seals(&head, &rows[..6], NOW).unwrap().unwrap();
+        head.mac = Some(seals.mac);
+        for (seq, hash) in seals.hashes {
             rows[usize::try_from(seq - 1).unwrap()].hash = Some(hash);
             (head.sealed_seq, head.sealed_hash) = (seq, Some(hash));
         }
@@ -176,8 +187,8 @@ mod tests {
     }
 
     fn verify(head: &Head, rows: &[Record], page: usize) -> Result<(u64, u64), (u64, FaultKind)> {
-        let key = key();
-        let mut walk = Verification::of_all(&key);
+        let (key, org) = (key(), "org".into());
+        let mut walk = Verification::of_all(&key, &org, NOW + YOUTH + YOUTH);
         let all = rows.chunks(page).try_for_each(|it| walk.pass(head, it));
         let outcome = all.and_then(|()| walk.end(head));
         outcome.map(|()| (walk.sealed, walk.unsealed)).map_err(|it| (it.seq, it.kind))
@@ -203,7 +214,7 @@ mod tests {
     #[test]
     fn a_walk_may_begin_in_the_middle() {
         let ((head, rows), key) = (log(), key());
-        let mut walk = Verification::after(&key, &rows[2]);
+        let mut walk = Verification::after(&key, &rows[2], NOW);
         assert_eq!(walk.pass(&head, &rows[3..]), Ok(()));
         assert_eq!((walk.next(), walk.sealed, walk.end(&head)), (9, 3, Ok(())));
     }
@@ -265,7 +276,30 @@ mod tests {
     fn a_head_that_was_turned_back_is_found() {
         check(|head, _| head.sealed_seq = 4, (4, FaultKind::Head));
         check(|head, _| head.sealed_hash = Some(Digest::of("x")), (6, FaultKind::Head));
-        check(|head, _| *head = Head::default(), (1, FaultKind::Unexpected));
+        check(|head, _| *head = Head::default(), (1, FaultKind::Head));
+        check(|head, _| head.mac = None, (6, FaultKind::Head));
+        check(|head, _| head.mac = Some(Digest::of("x")), (6, FaultKind::Head));
+    }
+
+    /// As if the rows had never been sealed, so that the next seal would make forged ones ours.
+    #[test]
+    fn rows_that_were_unsealed_together_with_the_head_are_found() {
+        check(
+            |head, rows| {
+                (head.sealed_seq, head.sealed_hash) = (3, rows[2].hash);
+                rows[3..].iter_mut().for_each(|it| it.hash = None);
+                rows[4].actor = "eve".into();
+            },
+            (3, FaultKind::Head),
+        );
+        check(
+            |head, rows| {
+                *head = Head { last_seq: ROWS, ..Head::default() };
+                rows.iter_mut().for_each(|it| it.hash = None);
+                rows[4].actor = "eve".into();
+            },
+            (1, FaultKind::Head),
+        );
     }
 
     proptest! {

@@ -59,8 +59,28 @@ fn while_the_issuer_is_down_known_keys_serve() {
     check(&issuer, &token(&ed25519(), Some("ed")), 60, false, 2);
     check(&issuer, &token(&ed25519(), Some("ed")), 61, false, 2);
     check(&issuer, &token(&p256(), Some("ec")), 62, true, 2);
-    let late = verify_at(&here(), &issuer, &token(&p256(), Some("ec")), NOW + 3600);
+    // Past the hour, too, and asking once a minute: for a day after they were fetched.
+    check(&issuer, &token(&p256(), Some("ec")), 3600, true, 3);
+    check(&issuer, &token(&ed25519(), Some("ed")), 3601, false, 3);
+    let unknown = verify_at(&here(), &issuer, &token(&ed25519(), Some("ed")), NOW + 3602);
+    assert!(matches!(unknown, Err(Denied::Rejected(Rejected::UnknownKey))));
+    check(&issuer, &token(&p256(), Some("ec")), 86_399, true, 4);
+    let late = verify_at(&here(), &issuer, &token(&p256(), Some("ec")), NOW + 86_460);
     assert!(matches!(late, Err(Denied::Unavailable(_))));
+    issuer.publishes(&[&p256()]);
+    check(&issuer, &token(&p256(), Some("ec")), 86_519, false, 5);
+    check(&issuer, &token(&p256(), Some("ec")), 86_520, true, 6);
+}
+
+#[test]
+fn an_issuer_that_never_answered_is_asked_once_a_minute() {
+    let issuer = Issuer::default();
+    for (later, asked) in [(0, 1), (1, 1), (59, 1), (60, 2), (61, 2)] {
+        check(&issuer, &token(&p256(), Some("ec")), later, false, asked);
+    }
+    issuer.publishes(&[&p256()]);
+    check(&issuer, &token(&p256(), Some("ec")), 119, false, 2);
+    check(&issuer, &token(&p256(), Some("ec")), 120, true, 3);
 }
 
 #[test]
@@ -107,13 +127,14 @@ fn keys_for_other_purposes_are_passed_over() {
 }
 
 #[test]
-fn what_is_no_key_document_is_not_remembered() {
+fn what_is_no_key_document_is_no_key() {
     for document in ["", "<html>", "{}", "[]", "{\"keys\": 7}", &" ".repeat(300_000)] {
         let issuer = Issuer::default();
         issuer.document.replace(Some(document.to_owned()));
         let verified = verify_at(&here(), &issuer, &token(&p256(), Some("ec")), NOW);
         assert!(matches!(verified, Err(Denied::Unavailable(_))));
-        assert_eq!(*issuer.entry.borrow(), None);
+        issuer.publishes(&[&p256()]);
+        check(&issuer, &token(&p256(), Some("ec")), 60, true, 2);
     }
 }
 

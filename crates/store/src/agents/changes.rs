@@ -32,17 +32,21 @@ impl Order<'_> {
     }
 }
 
-/// Those of the order that `$guard` lets through. The entry is for the first of them.
+/// Those of the order that `$guard` lets through. The entry is for the first of them, and lists them all
+/// with the status that they had: `FROM` is read to its end before anything is written.
 macro_rules! update {
     ($set:literal, $guard:literal) => {
         concat!(
             "UPDATE agents SET ",
             $set,
             ", updated_at = ?3,
-               audit = iif(id = (SELECT min(id) FROM agents
-                                  WHERE org_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND ",
+               audit = iif(id = changing.first,
+                           json_set(?4, '$.details', json_object('agents', json(changing.agents))), NULL)
+               FROM (SELECT min(id) AS first, json_group_array(json_object('id', id, 'status', status)) AS agents
+                       FROM (SELECT id, status FROM agents
+                              WHERE org_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND ",
             $guard,
-            "), ?4, NULL)
+            ")) AS changing
               WHERE org_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND ",
             $guard,
             " RETURNING id, status, tags"
@@ -217,6 +221,13 @@ mod tests {
         assert_eq!(entries().await, Some(3));
         ordered(BOTH, async |it| record_update(&db, it, None, None).await.unwrap()).await;
         assert_eq!(entries().await, Some(4));
+        status(&db, r#"["a2"]"#, AgentStatus::Active).await;
+        status(&db, BOTH, AgentStatus::Decommissioned).await;
+        let listed = "SELECT group_concat(it) FROM (
+                SELECT seq || ' ' || (value ->> 'id') || ' ' || (value ->> 'status') AS it
+                  FROM audit_log, json_each(after, '$.details.agents') WHERE seq IN (1, 5, 6) ORDER BY it)";
+        let expected = "1 a1 active,1 a2 active,5 a2 disabled,6 a1 disabled,6 a2 active";
+        assert_eq!(text(&db, listed).await.as_deref(), Some(expected));
         assert_eq!(integer(&db, "SELECT count(audit) FROM agents").await, Some(0));
     }
 

@@ -20,7 +20,7 @@ async fn log(db: &Memory) -> Section {
 
 /// Seals what waits and says whether it was the first to.
 async fn seal(db: &Memory, waiting: &Section) -> bool {
-    let seals = key().seals(&waiting.head, &waiting.rows);
+    let Some(seals) = key().seals(&waiting.head, &waiting.rows, NOW).unwrap() else { return false };
     record_seals(db, &"org".into(), &waiting.head, &seals).await.unwrap()
 }
 
@@ -118,7 +118,8 @@ async fn whoever_read_an_older_head_seals_nothing() {
     assert_eq!(log(&db).await.head.sealed_seq, 1);
     assert!(seal(&db, &waiting(&db).await).await);
     let key = key();
-    let mut walk = domain::audit::Verification::of_all(&key);
+    let org = "org".into();
+    let mut walk = domain::audit::Verification::of_all(&key, &org, NOW);
     let Section { head, rows } = log(&db).await;
     assert_eq!((walk.pass(&head, &rows), walk.end(&head)), (Ok(()), Ok(())));
 }
@@ -159,5 +160,7 @@ async fn the_log_is_read_and_sealed_by_its_key() {
     plan(async |db| drop(unsealed(db, &org, 9).await)).await.never_scans();
     plan(async |db| drop(list_unsealed(db, 9).await)).await.uses("audit_heads_unsealed");
     let head = Head::default();
-    plan(async |db| drop(record_seals(db, &org, &head, &[]).await)).await.never_scans();
+    let seals = Seals { hashes: vec![(1, Digest::of("x"))], mac: Digest::of("y") };
+    plan(async |db| drop(record_seals(db, &org, &head, &seals).await)).await.never_scans();
+    plan(async |db| drop(record_mac(db, &org, &head, &seals.mac).await)).await.never_scans();
 }

@@ -5,8 +5,8 @@ use domain::{rate_limit::PERSON, sessions::REFRESH_LIFE, time::Span};
 use super::*;
 use crate::{
     audit::Entry,
-    device_logins::{self, Approver, Claim, Stage},
-    fixtures::{NOW, entry, integer, plan, run},
+    device_logins::{self, Approver, Stage},
+    fixtures::{NOW, entry, integer, plan, run, text},
     native::Memory,
     users::{self, Change, tests::account},
 };
@@ -19,8 +19,23 @@ async fn started(db: &Memory) {
 
 async fn start(db: &Memory, id: &str, token: &str) {
     let ada = users::find_account(db, &"ada".into()).await.unwrap().unwrap();
-    let digest = Digest::of(token);
-    assert!(begin(db, &id.into(), &ada, &digest, NOW + REFRESH_LIFE, NOW).await.unwrap());
+    assert!(begun(db, id, &ada, token).await);
+}
+
+async fn begun(db: &Memory, id: &str, account: &Account, token: &str) -> bool {
+    let (id, refresh) = (id.into(), Digest::of(token));
+    let new = NewSession { id: &id, refresh: &refresh, expires_at: NOW + REFRESH_LIFE };
+    begin(db, &new, account, NOW, &entry("session.start")).await.unwrap()
+}
+
+async fn ended(db: &Memory, token: &str) -> bool {
+    let over = entry("session.end");
+    end(db, &Digest::of(token), Kind::Local, NOW, &over).await.unwrap().is_some()
+}
+
+async fn reused(db: &Memory, token: &str) -> bool {
+    let found = end_reused(db, &Digest::of(token), NOW, &entry("session.reused")).await;
+    found.unwrap().is_some()
 }
 
 async fn admitted(db: &Memory, id: &str, kind: Kind, now: Timestamp) -> Option<Principal> {
@@ -83,8 +98,8 @@ async fn a_session_is_of_one_kind_and_ends() {
     assert_eq!(admitted(&db, "s1", Kind::Cli, NOW).await, None);
     assert_eq!(admitted(&db, "nobody", Kind::Local, NOW).await, None);
     assert_eq!(admitted(&db, "s1", Kind::Local, NOW + REFRESH_LIFE).await, None);
-    assert!(end(&db, &Digest::of("first"), Kind::Local, NOW).await.unwrap());
-    assert!(!end(&db, &Digest::of("first"), Kind::Local, NOW).await.unwrap());
+    assert!(ended(&db, "first").await);
+    assert!(!ended(&db, "first").await);
     assert_eq!(role(&db).await, None);
 }
 
@@ -112,10 +127,10 @@ async fn a_refresh_token_is_exchanged_by_one_of_two_at_once() {
 async fn a_token_that_was_exchanged_before_ends_the_session() {
     let db = Memory::migrated();
     started(&db).await;
-    assert!(!end_reused(&db, &Digest::of("first"), NOW).await.unwrap());
+    assert!(!reused(&db, "first").await);
     assert!(rotated(&db, "first", "second", NOW).await);
-    assert!(!end_reused(&db, &Digest::of("guess"), NOW).await.unwrap());
-    assert!(end_reused(&db, &Digest::of("first"), NOW).await.unwrap());
+    assert!(!reused(&db, "guess").await);
+    assert!(reused(&db, "first").await);
     assert_eq!(role(&db).await, None);
     assert!(!rotated(&db, "second", "third", NOW).await);
 }
@@ -132,8 +147,7 @@ async fn a_new_password_ends_every_other_session() {
     assert_eq!(role(&db).await, None);
     assert!(admitted(&db, "s2", Kind::Local, NOW).await.is_some());
     // Who had verified the old one is too late.
-    let late = begin(&db, &"s3".into(), &ada, &Digest::of("x"), NOW + REFRESH_LIFE, NOW).await;
-    assert!(!late.unwrap());
+    assert!(!begun(&db, "s3", &ada, "x").await);
 }
 
 #[tokio::test]
@@ -170,9 +184,10 @@ async fn approve(db: &Memory, user: &str, account: bool, role: Option<Role>) -> 
 
 async fn claim(db: &Memory, session: &str) -> Option<device_logins::Claimed> {
     let refresh = Digest::of(["refresh of ", session].concat());
-    let claim =
-        Claim { session: &session.into(), refresh: &refresh, expires_at: NOW + REFRESH_LIFE };
-    device_logins::claim(db, &Digest::of("device"), &claim, NOW).await.unwrap()
+    let id = session.into();
+    let new = NewSession { id: &id, refresh: &refresh, expires_at: NOW + REFRESH_LIFE };
+    let start = entry("session.start");
+    device_logins::claim(db, &Digest::of("device"), &new, NOW, &start).await.unwrap()
 }
 
 #[tokio::test]
@@ -211,6 +226,78 @@ async fn whoever_may_not_sign_in_signs_no_device_in() {
 }
 
 #[tokio::test]
+async fn what_no_device_has_claimed_ends_with_the_password_and_the_account() {
+    for (tried, action) in [(None, "user.password"), (Some(Change::Active(false)), "user.disable")]
+    {
+        let db = Memory::migrated();
+        started(&db).await;
+        waiting(&db).await;
+        assert!(approve(&db, "ada", true, None).await);
+        if let Some(tried) = tried {
+            change(&db, tried, action).await;
+            change(&db, Change::Active(true), "user.enable").await;
+        } else {
+            let ada = users::find_account(&db, &"ada".into()).await.unwrap().unwrap();
+            let (next, audit) = ("next".to_owned().into(), entry(action));
+            assert!(
+                users::record_password(&db, &ada, &next, &"s1".into(), NOW, &audit).await.unwrap()
+            );
+        }
+        assert_eq!(claim(&db, "s2").await, None, "{action}");
+    }
+}
+
+async fn ended_all(db: &Memory, org: &str, user: &str) -> Option<u32> {
+    end_all(db, &org.into(), &user.into(), &entry("session.end-all")).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_session_of_a_person_ends_at_once_and_is_one_row() {
+    let db = Memory::migrated();
+    started(&db).await;
+    start(&db, "s2", "another").await;
+    waiting(&db).await;
+    assert!(approve(&db, "ada", true, None).await);
+    let rows = async || integer(&db, "SELECT count(*) FROM audit_log").await.unwrap();
+    let before = rows().await;
+    assert_eq!(ended_all(&db, "elsewhere", "ada").await, None);
+    assert_eq!(ended_all(&db, "org", "bob").await, None);
+    assert_eq!(ended_all(&db, "org", "ada").await, Some(2));
+    assert_eq!(ended_all(&db, "org", "ada").await, None);
+    assert_eq!(rows().await, before + 1);
+    assert_eq!(role(&db).await, None);
+    assert_eq!(admitted(&db, "s2", Kind::Local, NOW).await, None);
+    assert_eq!(claim(&db, "s3").await, None);
+}
+
+#[tokio::test]
+async fn sessions_of_people_of_an_identity_provider_end_too() {
+    let db = Memory::migrated();
+    waiting(&db).await;
+    assert!(approve(&db, "user_2ab", false, Some(Role::Analyst)).await);
+    assert!(claim(&db, "s1").await.is_some());
+    assert_eq!(ended_all(&db, "org", "user_2ab").await, Some(1));
+    assert_eq!(admitted(&db, "s1", Kind::Cli, NOW).await, None);
+}
+
+#[tokio::test]
+async fn beginning_and_ending_are_rows_of_whoever_it_was() {
+    let db = Memory::migrated();
+    started(&db).await;
+    start(&db, "s2", "another").await;
+    assert!(rotated(&db, "another", "next", NOW).await);
+    assert!(reused(&db, "another").await);
+    assert!(ended(&db, "first").await);
+    let sql = "SELECT group_concat(action || ' ' || actor || ' ' || target_id, ', ')
+                 FROM (SELECT * FROM audit_log WHERE target_type = 'session' ORDER BY seq)";
+    let expected =
+        "session.start user s1, session.start user s2, session.reused ada s2, session.end ada s1";
+    assert_eq!(text(&db, sql).await.as_deref(), Some(expected));
+    let secrets = "SELECT count(*) FROM audit_log WHERE before || after LIKE '%digest%'";
+    assert_eq!(integer(&db, secrets).await, Some(0));
+}
+
+#[tokio::test]
 async fn people_of_an_identity_provider_keep_the_role_of_their_approval() {
     let db = Memory::migrated();
     waiting(&db).await;
@@ -227,12 +314,14 @@ async fn admission_scans_nothing() {
         drop(admit(db, &"s".into(), Kind::Local, PERSON, NOW).await);
         drop(rotate(db, &digest, &digest, NOW, NOW).await);
         drop(record_refresh(db, &digest, NOW).await);
-        drop(end_reused(db, &digest, NOW).await);
-        drop(end(db, &digest, Kind::Local, NOW).await);
+        let by = entry("session.end");
+        drop(end_reused(db, &digest, NOW, &by).await);
+        drop(end(db, &digest, Kind::Local, NOW, &by).await);
+        drop(end_all(db, &"org".into(), &"ada".into(), &by).await);
         drop(crate::api_keys::admit(db, &digest, PERSON, NOW).await);
         drop(device_logins::stage(db, &digest, NOW).await);
-        let claim = Claim { session: &"s".into(), refresh: &digest, expires_at: NOW };
-        drop(device_logins::claim(db, &digest, &claim, NOW).await);
+        let new = NewSession { id: &"s".into(), refresh: &digest, expires_at: NOW };
+        drop(device_logins::claim(db, &digest, &new, NOW, &by).await);
     })
     .await
     .never_scans();

@@ -1,5 +1,6 @@
 //! Many tasks at once: one statement does what can be done, a second one says of the rest why not.
-//! The entry stands on one row, for all of them.
+//! The entry stands on one row, for all of them, and lists them with the status that they had: `FROM` is
+//! read to its end before anything is written.
 
 use domain::{
     ids::{OrgId, TaskId},
@@ -19,10 +20,12 @@ pub async fn record_cancellations(
         .query(
             "UPDATE tasks
                 SET status = 'expired', ended_by = 'person', overdue_at = NULL,
-                    audit = iif(id = (SELECT min(id) FROM tasks
-                                       WHERE id IN (SELECT value FROM json_each(?1)) AND org_id = ?2
-                                         AND status IN ('pending', 'assigned', 'downloading', 'executing')),
-                                ?3, NULL)
+                    audit = iif(id = changing.first,
+                                json_set(?3, '$.details', json_object('tasks', json(changing.tasks))), NULL)
+               FROM (SELECT min(id) AS first, json_group_array(json_object('id', id, 'status', status)) AS tasks
+                       FROM tasks
+                      WHERE id IN (SELECT value FROM json_each(?1)) AND org_id = ?2
+                        AND status IN ('pending', 'assigned', 'downloading', 'executing')) AS changing
               WHERE id IN (SELECT value FROM json_each(?1)) AND org_id = ?2
                 AND status IN ('pending', 'assigned', 'downloading', 'executing')
           RETURNING id",
@@ -43,9 +46,11 @@ pub async fn delete(
         .query(
             "UPDATE tasks
                 SET removed = 1,
-                    audit = iif(id = (SELECT min(id) FROM tasks
-                                       WHERE id IN (SELECT value FROM json_each(?1)) AND org_id = ?2),
-                                ?3, NULL)
+                    audit = iif(id = changing.first,
+                                json_set(?3, '$.details', json_object('tasks', json(changing.tasks))), NULL)
+               FROM (SELECT min(id) AS first, json_group_array(json_object('id', id, 'status', status)) AS tasks
+                       FROM tasks
+                      WHERE id IN (SELECT value FROM json_each(?1)) AND org_id = ?2) AS changing
               WHERE id IN (SELECT value FROM json_each(?1)) AND org_id = ?2
           RETURNING id",
             &[ids.into(), org.into(), entry.into()],
@@ -78,7 +83,7 @@ fn id(mut row: Row) -> Result<TaskId, Error> {
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{agent, entry, integer, other_agent, plan, task, task_of},
+        fixtures::{agent, entry, integer, other_agent, plan, task, task_of, text},
         native::Memory,
     };
 
@@ -110,6 +115,10 @@ mod tests {
             record_cancellations(&db, &org, ALL, &entry("task.cancel")).await.unwrap().is_empty()
         );
         assert_eq!(integer(&db, "SELECT count(*) FROM audit_log").await, Some(1));
+        let listed = "SELECT group_concat(it) FROM (
+                SELECT (value ->> 'id') || ' ' || (value ->> 'status') AS it
+                  FROM audit_log, json_each(after, '$.details.tasks') ORDER BY it)";
+        assert_eq!(text(&db, listed).await.as_deref(), Some("t1 pending,t2 executing"));
         let mut statuses = list_statuses(&db, &org, ALL).await.unwrap();
         statuses.sort();
         let (expired, completed) = (TaskStatus::Expired, TaskStatus::Completed);

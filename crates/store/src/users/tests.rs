@@ -128,7 +128,9 @@ async fn an_invitation_is_accepted_once() {
     assert!(invited.is_some());
     let accept = async |id: &str, at| {
         let name = Name::parse("Ada").unwrap();
-        insert_invited(&db, &id.into(), &name, &Verifier::nobodys(), &digest, at).await.unwrap()
+        let new = Invited { id: &id.into(), name: &name, verifier: &Verifier::nobodys() };
+        let accepted = insert_invited(&db, &new, &digest, at, &entry("user.accept")).await.unwrap();
+        accepted.map(|(_, user)| user)
     };
     assert_eq!(accept("late", NOW + Span::days(1)).await, None);
     assert_eq!(accept("ada", NOW).await.unwrap().role, Some(Role::Analyst));
@@ -136,6 +138,34 @@ async fn an_invitation_is_accepted_once() {
     // Not even when its address is free again.
     run(&db, "DELETE FROM users", &[]).await;
     assert_eq!(accept("bob", NOW).await, None);
+}
+
+#[tokio::test]
+async fn whom_somebody_invited_who_is_gone_may_not_come_any_more() {
+    for (tried, action) in
+        [(Change::Active(false), "user.disable"), (Change::Removal, "user.remove")]
+    {
+        let db = Memory::migrated();
+        account(&db, "ada", ORG, Some(Role::Operator)).await;
+        for (inviter, guest) in [("ada", "bob"), ("eve", "joe")] {
+            let new = crate::invitations::NewInvitation {
+                id: &guest.into(),
+                email: &Email::parse(&format!("{guest}@example.org")).unwrap(),
+                role: Role::Admin,
+                created_by: &inviter.into(),
+                expires_at: NOW + Span::days(1),
+            };
+            let (digest, invite) = (Digest::of(guest), entry("invitation.create"));
+            crate::invitations::upsert(&db, &ORG.into(), &new, &digest, NOW, &invite)
+                .await
+                .unwrap();
+        }
+        assert!(change(&db, ORG, "ada", tried, action).await);
+        let pending = async |guest| {
+            crate::invitations::is_pending(&db, &Digest::of(guest), NOW).await.unwrap()
+        };
+        assert_eq!((pending("bob").await, pending("joe").await), (false, true), "{action}");
+    }
 }
 
 #[tokio::test]

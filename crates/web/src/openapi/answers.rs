@@ -8,11 +8,14 @@ use serde_json::{Map, Value, json};
 
 /// Several schemas of one status and media type are alternatives.
 #[derive(Debug, Default)]
-pub(super) struct Answers(BTreeMap<u16, BTreeMap<&'static str, Vec<Value>>>);
+pub(super) struct Answers {
+    bodies: BTreeMap<u16, BTreeMap<&'static str, Vec<Value>>>,
+    headers: BTreeMap<u16, BTreeMap<&'static str, &'static str>>,
+}
 
 impl Answers {
     pub(super) fn add(&mut self, status: u16, media: &'static str, schema: Value) {
-        let schemas = self.0.entry(status).or_default().entry(media).or_default();
+        let schemas = self.bodies.entry(status).or_default().entry(media).or_default();
         if !schemas.contains(&schema) {
             schemas.push(schema);
         }
@@ -23,15 +26,24 @@ impl Answers {
     }
 
     pub(super) fn add_empty(&mut self, status: u16) {
-        self.0.entry(status).or_default();
+        self.bodies.entry(status).or_default();
+    }
+
+    pub(super) fn add_header(&mut self, status: u16, name: &'static str, what: &'static str) {
+        self.headers.entry(status).or_default().insert(name, what);
     }
 
     pub(super) fn into_json(self) -> Value {
-        let responses: Map<_, _> = self
-            .0
-            .into_iter()
-            .map(|(status, content)| (status.to_string(), response(status, content)))
-            .collect();
+        let Self { bodies, mut headers } = self;
+        let described = |(status, content)| {
+            let mut response = response(status, content);
+            for (name, what) in headers.remove(&status).unwrap_or_default() {
+                let schema = json!({ "type": "integer" });
+                response["headers"][name] = json!({ "description": what, "schema": schema });
+            }
+            (status.to_string(), response)
+        };
+        let responses: Map<_, _> = bodies.into_iter().map(described).collect();
         Value::Object(responses)
     }
 }

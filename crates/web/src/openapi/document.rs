@@ -81,12 +81,18 @@ fn refusal() -> Value {
         "properties": { "path": text, "message": text },
         "required": ["path", "message"],
     });
+    let flaw = json!({
+        "type": "object",
+        "properties": { "path": { "type": "array", "items": text }, "code": text, "message": text },
+        "required": ["path", "code", "message"],
+    });
     json!({
         "type": "object",
         "properties": {
             "success": { "const": false },
             "error": text,
             "details": { "type": "array", "items": issue },
+            "errors": { "type": "array", "items": flaw },
         },
         "required": ["success", "error"],
     })

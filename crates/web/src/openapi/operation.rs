@@ -111,6 +111,20 @@ impl Operation {
         self
     }
 
+    /// As [`Self::answers_file`], of a kind that the caller chooses.
+    pub fn answers_file_of(mut self, kinds: &[&'static str]) -> Self {
+        for kind in kinds {
+            self.answers.add(200, kind, json!({ "type": "string" }));
+        }
+        self
+    }
+
+    /// A number that an answer of this status may say in a header.
+    pub fn header(mut self, status: u16, name: &'static str, what: &'static str) -> Self {
+        self.answers.add_header(status, name, what);
+        self
+    }
+
     /// With `{"success":false,"error":…}`.
     pub fn refuses(mut self, statuses: &[u16]) -> Self {
         for status in statuses {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
-    Answer, Request, Response, StatusCode,
+    Answer, Problem, Request, Response, StatusCode,
     body::Rules,
     contract::{KeyScope, Role, Timestamp},
     instant,
@@ -32,6 +32,8 @@ pub(crate) fn describe() -> Operation {
 pub(crate) async fn create(caller: Caller<ManageUsers>, mut request: Request) -> Answer {
     let (name, scope, life) = schema::read(request.body(Rules::STRICT).await?, read)?;
     let minted = api_keys::mint(caller.actor(), name, scope, life).await?;
+    let past = || Problem::invalid("expires_at", "Invalid input: expected a time in the future");
+    let minted = minted.ok_or_else(past)?;
     let shown = Minted { shown: minted.key.into(), key: minted.secret };
     Response::data(StatusCode::CREATED, &shown)
 }
@@ -40,7 +42,11 @@ fn read(body: &mut Object<'_>) -> (String, KeyScope, Life) {
     body.forget_nulls_except(&[]);
     let name = body.string("name", Text::filled(100));
     // Both specifications name it; a role is the plainer word for some of the same.
-    let scope = match body.optional_choice::<Role>("role") {
+    let role = body.optional_choice::<Role>("role");
+    if role.is_some() && body.optional_choice::<KeyScope>("scope").is_some() {
+        body.issue("scope", "Invalid input: expected a scope or a role, received both");
+    }
+    let scope = match role {
         None => body.choice("scope"),
         Some(Role::Operator) => KeyScope::ReadWrite,
         Some(Role::Analyst) => KeyScope::Analyst,
@@ -52,6 +58,12 @@ fn read(body: &mut Object<'_>) -> (String, KeyScope, Life) {
     };
     let until = body.optional_string("expires_at", Text::any(40));
     let days = body.optional_count("expires_in_days", Whole::between(1, 3650));
+    if until.is_some() && days.is_some() {
+        body.issue(
+            "expires_at",
+            "Invalid input: expected a time or a number of days, received both",
+        );
+    }
     let life = match (until, days) {
         (None, None) => Life::Endless,
         (None, Some(days)) => Life::Days(days),
@@ -69,7 +81,6 @@ fn read(body: &mut Object<'_>) -> (String, KeyScope, Life) {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use web::Problem;
 
     use super::*;
 
@@ -93,6 +104,10 @@ mod tests {
     fn all_that_is_wrong_is_told_at_once() {
         refused(json!({"name": "", "scope": "admin"}), &["name", "scope"]);
         refused(json!({"name": "x", "role": "admin"}), &["role"]);
+        refused(json!({"name": "x"}), &["scope"]);
+        refused(json!({"name": "x", "scope": "read", "role": "analyst"}), &["scope"]);
+        let both = json!({"name": "x", "scope": "read", "expires_in_days": 1, "expires_at": "2999-01-01T00:00:00Z"});
+        refused(both, &["expires_at"]);
         let offset =
             json!({"name": "x", "scope": "read", "expires_at": "2027-01-01T00:00:00+01:00"});
         refused(offset, &["expires_at"]);

@@ -26,7 +26,7 @@ pub(super) enum Format {
 pub(super) async fn start(actor: Actor, filter: AuditFilter, format: Format) -> Answer {
     let filter = AuditFilter { limit: PAGE, ..filter };
     let first = audit::list_entries(actor.clone(), filter.clone()).await?;
-    let total = first.total.min(MOST_ROWS);
+    let total = first.rest.min(MOST_ROWS);
     let (writer, content) = wit_stream::new();
     wasip3::spawn(write(actor, filter, format, first, writer));
     let (name, kind) = match format {

@@ -31,7 +31,9 @@ pub(crate) fn describe() -> Operation {
             filter(query)
         })
         .answers::<Page>(200)
-        .answers_file()
+        .answers_file_of(&["text/csv", "application/x-ndjson"])
+        .header(200, "X-Total-Count", "How many rows the file has when it is whole.")
+        .header(200, "X-Export-Limit", "How many rows a file has at most.")
 }
 
 pub(crate) async fn list(caller: Caller<ManageUsers>, request: Request) -> Answer {
@@ -73,14 +75,10 @@ fn instant(query: &Query, name: &str) -> Result<Option<Timestamp>, Problem> {
 
 /// What the query names, else what the client says it accepts before anything else; none is JSON.
 fn format(query: &Query, accepted: Option<&str>) -> Result<Option<export::Format>, Problem> {
-    match query.one("format")? {
+    match query.word("format", &["json", "csv", "ndjson"])? {
         Some("csv") => Ok(Some(export::Format::Csv)),
         Some("ndjson") => Ok(Some(export::Format::Ndjson)),
-        Some("json") => Ok(None),
-        Some(_) => Err(Problem::invalid(
-            "format",
-            "Invalid option: expected one of \"json\"|\"csv\"|\"ndjson\"",
-        )),
+        Some(_) => Ok(None),
         None => Ok(match accepted.and_then(|it| it.split([',', ';']).next()).map(str::trim) {
             Some("text/csv") => Some(export::Format::Csv),
             Some("application/x-ndjson") => Some(export::Format::Ndjson),

@@ -13,6 +13,6 @@ pub(crate) fn describe() -> Operation {
 
 pub(crate) async fn sign_out(mut request: Request) -> Answer {
     let token = refresh_token(&mut request).await?;
-    device_logins::sign_out(token).await?;
+    device_logins::sign_out(token, request.origin()).await?;
     Ok(Response::success())
 }

@@ -34,9 +34,8 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn poll(mut request: Request) -> Answer {
-    let address = request.client_address();
     let code = schema::read(request.body(Rules::STRICT).await?, read)?;
-    let it = device_logins::poll(code, address).await.map_err(faults::poll)?;
+    let it = device_logins::poll(code, request.origin()).await.map_err(faults::poll)?;
     let claimed = Claimed {
         access_token: it.tokens.access_token,
         refresh_token: it.tokens.refresh_token,
@@ -47,7 +46,7 @@ pub(crate) async fn poll(mut request: Request) -> Answer {
         email: it.email,
         display_name: it.display_name,
     };
-    Response::data(StatusCode::OK, &claimed)
+    Ok(Response::data(StatusCode::OK, &claimed)?.with_budget(&it.budget))
 }
 
 fn read(body: &mut Object<'_>) -> String {

@@ -24,9 +24,8 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn refresh(mut request: Request) -> Answer {
-    let address = request.client_address();
     let token = refresh_token(&mut request).await?;
-    let it = device_logins::refresh(token, address).await.map_err(faults::refresh)?;
+    let it = device_logins::refresh(token, request.origin()).await.map_err(faults::refresh)?;
     let refreshed = Refreshed {
         access_token: it.access_token,
         refresh_token: it.refresh_token,

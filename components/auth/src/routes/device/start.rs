@@ -29,7 +29,7 @@ pub(crate) async fn start(request: Request) -> Answer {
         .await
         .map_err(|_| Problem::from(Fault::Unavailable))?
         .unwrap_or_else(|| "http://localhost:5173".to_owned());
-    let it = device_logins::start(request.client_address()).await.map_err(faults::start)?;
+    let it = device_logins::start(request.origin()).await.map_err(faults::start)?;
     let started = Started {
         verification_url: format!("{console}/cli-auth?code={}", it.user_code),
         device_code: it.device_code,
@@ -37,5 +37,5 @@ pub(crate) async fn start(request: Request) -> Answer {
         expires_at: it.expires_at,
         poll_interval: it.poll_interval,
     };
-    Response::data(StatusCode::OK, &started)
+    Ok(Response::data(StatusCode::OK, &started)?.with_budget(&it.budget))
 }
