@@ -49,6 +49,7 @@ struct Done {
     pruned: u32,
     sealed: u32,
     undecided: u32,
+    judged: u32,
     /// Whether a sweep stopped at its bound.
     remaining: bool,
 }
@@ -67,6 +68,7 @@ async fn maintain(_: Scheduler, _: Request) -> Answer {
         pruned: sweep(agent_sweeps::prune_history, &mut remaining).await?,
         sealed: sweep(audit_sweeps::seal, &mut remaining).await?,
         undecided: sweep(approval_sweeps::expire_approvals, &mut remaining).await?,
+        judged: agent_sweeps::judge_fleet().await?,
         remaining,
     };
     Response::data(StatusCode::OK, &done)

@@ -26,6 +26,10 @@ const ALL: &[Migration] = &[
         name: "0008_presence_indexes",
         sql: include_str!("../../../migrations/0008_presence_indexes.sql"),
     },
+    Migration {
+        name: "0009_list_indexes",
+        sql: include_str!("../../../migrations/0009_list_indexes.sql"),
+    },
 ];
 
 #[derive(Debug, Clone, Copy)]
