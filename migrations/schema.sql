@@ -61,12 +61,16 @@ CREATE TABLE agents (
 
   audit                   TEXT CHECK (audit IS NULL OR json_valid(audit)),
 
+  -- Whether it was ever heard of, and the hour of the last test that it completed (hours since the epoch).
+  heard                   INTEGER NOT NULL DEFAULT 0 CHECK (heard IN (0, 1)),
+  completed_hour          INTEGER NOT NULL DEFAULT 0,
+
   CHECK ((pending_key_digest IS NULL) = (rotation_started_at IS NULL)),
   CHECK ((pending_key_digest IS NULL) = (pending_key_sealed IS NULL)),
   CHECK ((previous_key_digest IS NULL) = (previous_key_expires_at IS NULL))
 ) STRICT;
 
-CREATE INDEX agents_by_org    ON agents (org_id, last_heartbeat_at, id DESC, offline_at, status);
+CREATE INDEX agents_by_org    ON agents (org_id, last_heartbeat_at, id DESC, offline_at, status, completed_hour);
 CREATE INDEX agents_by_status ON agents (org_id, status, os, hostname);
 
 CREATE TABLE agent_events (
@@ -80,7 +84,7 @@ CREATE TABLE agent_events (
 ) STRICT;
 
 CREATE INDEX agent_events_by_agent ON agent_events (agent_id, created_at DESC, id DESC);
-CREATE INDEX agent_events_by_type  ON agent_events (event_type, created_at);
+CREATE INDEX agent_events_by_type  ON agent_events (agent_id, event_type, created_at DESC, id DESC);
 CREATE INDEX agent_events_by_age   ON agent_events (created_at);
 
 -- One sample per agent and five minutes.
@@ -131,6 +135,7 @@ CREATE TRIGGER agents_came_online AFTER UPDATE OF last_heartbeat_at ON agents
 WHEN new.last_heartbeat_at IS NOT NULL
  AND (old.last_heartbeat_at IS NULL OR new.last_heartbeat_at - old.last_heartbeat_at >= 180000)
 BEGIN
+  UPDATE agents SET heard = 1 WHERE id = new.id AND heard = 0;
   INSERT INTO agent_events (agent_id, event_type, details, created_at)
   SELECT new.id, 'came_online',
          CASE WHEN json_extract(new.reconnect, '$.reconnect_reason') = 'service_restart' AND probable IS NOT NULL
@@ -139,7 +144,7 @@ BEGIN
          new.last_heartbeat_at
     FROM (SELECT (SELECT json_extract(details, '$.probable_cause')
                     FROM agent_events
-                   WHERE agent_id = new.id AND +event_type = 'went_offline'
+                   WHERE agent_id = new.id AND event_type = 'went_offline'
                 ORDER BY created_at DESC, id DESC
                    LIMIT 1) AS probable);
 END;
@@ -228,6 +233,8 @@ CREATE TABLE tasks (
   removed                INTEGER NOT NULL DEFAULT 0 CHECK (removed IN (0, 1)),
   -- When the next attempt to store the result may be made; null while none has failed.
   next_ingest_at         INTEGER,
+  -- What it is about.
+  subject_id             INTEGER,
 
   CHECK ((ended_by IS NULL) = (status IN ('pending', 'assigned', 'downloading', 'executing')))
 ) STRICT;
@@ -236,7 +243,9 @@ CREATE INDEX tasks_offered   ON tasks (agent_id, priority DESC, created_at, id) 
 CREATE INDEX tasks_expiring  ON tasks (expires_at) WHERE status IN ('pending', 'assigned');
 CREATE INDEX tasks_running   ON tasks (agent_id) WHERE status IN ('downloading', 'executing');
 CREATE INDEX tasks_overdue   ON tasks (overdue_at) WHERE status IN ('assigned', 'downloading', 'executing');
-CREATE INDEX tasks_ingestible ON tasks (completed_at, next_ingest_at, org_id)
+CREATE INDEX tasks_ingestible ON tasks (coalesce(next_ingest_at, completed_at))
+ WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0 AND ingest_attempts < 10;
+CREATE INDEX tasks_ingestible_by_org ON tasks (org_id, coalesce(next_ingest_at, completed_at))
  WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0 AND ingest_attempts < 10;
 CREATE INDEX tasks_given_up ON tasks (org_id, ingest_attempts)
  WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0 AND ingest_attempts >= 10;
@@ -1603,3 +1612,106 @@ BEGIN
    WHERE org_id = new.org_id AND user_id = new.user_id AND ended_at IS NULL;
   DELETE FROM device_logins WHERE org_id = new.org_id AND user_id = new.user_id;
 END;
+
+-- How many tasks there are, by all that a total or a metric is asked for.
+CREATE TABLE task_counts (
+  org_id TEXT    NOT NULL,
+  status TEXT    NOT NULL,
+  type   TEXT    NOT NULL,
+  tasks  INTEGER NOT NULL,
+  PRIMARY KEY (org_id, status, type)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER tasks_retallied AFTER UPDATE OF status ON tasks
+WHEN old.status <> new.status
+BEGIN
+  UPDATE task_counts SET tasks = tasks - 1 WHERE org_id = old.org_id AND status = old.status AND type = old.type;
+  INSERT INTO task_counts (org_id, status, type, tasks)
+  VALUES (new.org_id, new.status, new.type, 1)
+      ON CONFLICT (org_id, status, type) DO UPDATE SET tasks = tasks + 1;
+END;
+
+-- What tasks are about, once: a search reads these instead of every payload.
+CREATE TABLE task_subjects (
+  id        INTEGER NOT NULL PRIMARY KEY,
+  org_id    TEXT    NOT NULL,
+  test_name TEXT    NOT NULL,
+  command   TEXT    NOT NULL,
+  tasks     INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX task_subjects_by_words ON task_subjects (org_id, test_name, command);
+
+CREATE INDEX tasks_by_type ON tasks (org_id, type, created_at DESC, id DESC);
+CREATE INDEX tasks_by_subject ON tasks (org_id, subject_id, created_at DESC, id DESC, agent_id);
+
+-- Which batches there are, and when the newest task of each was made.
+CREATE TABLE task_batches (
+  org_id    TEXT    NOT NULL,
+  batch_id  TEXT    NOT NULL,
+  newest_at INTEGER NOT NULL,
+  PRIMARY KEY (org_id, batch_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX task_batches_by_age ON task_batches (org_id, newest_at DESC, batch_id DESC);
+
+CREATE TRIGGER tasks_listed AFTER INSERT ON tasks
+BEGIN
+  INSERT INTO task_counts (org_id, status, type, tasks)
+  VALUES (new.org_id, new.status, new.type, 1)
+      ON CONFLICT (org_id, status, type) DO UPDATE SET tasks = tasks + 1;
+
+  INSERT INTO task_batches (org_id, batch_id, newest_at)
+  VALUES (new.org_id, new.batch_id, new.created_at)
+      ON CONFLICT (org_id, batch_id) DO UPDATE SET newest_at = excluded.newest_at WHERE excluded.newest_at > newest_at;
+
+  INSERT INTO task_subjects (org_id, test_name, command, tasks)
+  VALUES (new.org_id, coalesce(CAST(new.payload ->> '$.test_name' AS TEXT), ''),
+          coalesce(CAST(new.payload ->> '$.command' AS TEXT), ''), 1)
+      ON CONFLICT (org_id, test_name, command) DO UPDATE SET tasks = tasks + 1;
+  UPDATE tasks
+     SET subject_id = (SELECT id FROM task_subjects
+                        WHERE org_id = new.org_id
+                          AND test_name = coalesce(CAST(new.payload ->> '$.test_name' AS TEXT), '')
+                          AND command = coalesce(CAST(new.payload ->> '$.command' AS TEXT), ''))
+   WHERE id = new.id;
+END;
+
+CREATE TRIGGER tasks_unlisted AFTER DELETE ON tasks
+BEGIN
+  UPDATE task_counts SET tasks = tasks - 1 WHERE org_id = old.org_id AND status = old.status AND type = old.type;
+
+  UPDATE task_batches
+     SET newest_at = coalesce((SELECT max(created_at) FROM tasks
+                                WHERE org_id = old.org_id AND batch_id = old.batch_id), -1)
+   WHERE org_id = old.org_id AND batch_id = old.batch_id;
+  DELETE FROM task_batches WHERE org_id = old.org_id AND batch_id = old.batch_id AND newest_at = -1;
+
+  UPDATE task_subjects SET tasks = tasks - 1 WHERE id = old.subject_id;
+  DELETE FROM task_subjects WHERE id = old.subject_id AND tasks <= 0;
+END;
+
+-- Who is idle: the hour of the last test that an agent completed (hours since the epoch, 0 for none),
+-- and whether it was ever heard of. Neither moves with a heartbeat or more often than hourly.
+CREATE INDEX agents_idle ON agents (org_id, completed_hour) WHERE status = 'active' AND heard = 1;
+
+CREATE TRIGGER agent_days_completed AFTER INSERT ON agent_days
+WHEN new.last_completed_at IS NOT NULL
+BEGIN
+  UPDATE agents SET completed_hour = new.last_completed_at / 3600000
+   WHERE id = new.agent_id AND completed_hour < new.last_completed_at / 3600000;
+END;
+
+CREATE TRIGGER agent_days_completed_more AFTER UPDATE OF last_completed_at ON agent_days
+WHEN new.last_completed_at / 3600000 > coalesce(old.last_completed_at / 3600000, 0)
+BEGIN
+  UPDATE agents SET completed_hour = new.last_completed_at / 3600000
+   WHERE id = new.agent_id AND completed_hour < new.last_completed_at / 3600000;
+END;
+
+-- The mean score of a large fleet, as the last maintenance found it.
+CREATE TABLE fleet_scores (
+  org_id        TEXT    NOT NULL PRIMARY KEY,
+  average_score REAL    NOT NULL,
+  judged_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

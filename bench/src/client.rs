@@ -68,6 +68,16 @@ impl Load {
         self.run(request, self.duration, usize::MAX).await
     }
 
+    /// Sends so many requests, after a few that warm up.
+    pub(crate) async fn times(
+        &self,
+        count: usize,
+        request: &(impl Fn(usize) -> Expected + Sync),
+    ) -> Result<Measured> {
+        self.run(request, Duration::MAX, count / 10).await?;
+        self.run(request, Duration::MAX, count).await
+    }
+
     /// Sends the first `count` requests once, however long it takes.
     pub(crate) async fn each(
         &self,

@@ -31,7 +31,7 @@ struct Agent {
 
 const USES_PER_TOKEN: usize = 1000;
 const AGENTS_PER_ORDER: usize = 1000;
-const ORGANISATION: &str = "local";
+pub(crate) const ORGANISATION: &str = "local";
 
 impl Fleet {
     /// Enrolls `count` agents, each from an address of its own, and says how long each took.

@@ -4,7 +4,9 @@
 
 mod client;
 mod fleet;
+mod lists;
 mod report;
+mod seed;
 mod server;
 
 use std::time::Duration;
@@ -67,6 +69,7 @@ async fn main() -> Result<()> {
     report.row("command cycle: poll, execute, report", &commands, &hello);
     report.row("hello, at the end", &again, &hello);
     report.memory(server.resident_mib()?);
+    lists::measure(&installation, &server, &load, &mut report).await?;
     report.print();
     server.stop().await
 }

@@ -45,6 +45,29 @@ impl Report {
         ));
     }
 
+    /// A table of its own for lists, whose promise is a latency.
+    pub(crate) fn lists(&mut self, agents: u32, tasks: u32, connections: usize) {
+        self.lines.push(format!(
+            "\nan organisation of {agents} agents and {tasks} tasks, {connections} connections; \
+             promised for a page of agents: p99 < 20 ms\n\n{:<52} {:>8} {:>8} {:>8} {:>8}",
+            "", "per s", "p50 ms", "p99 ms", "CPU µs"
+        ));
+    }
+
+    pub(crate) fn list(&mut self, name: &str, measured: &Measured) {
+        let millis = |quantile: f64| {
+            Duration::from_micros(measured.latencies.value_at_quantile(quantile)).as_secs_f64()
+                * 1e3
+        };
+        self.lines.push(format!(
+            "{name:<52} {:>8.0} {:>8.2} {:>8.2} {:>8.0}",
+            measured.per_second,
+            millis(0.50),
+            millis(0.99),
+            measured.processor,
+        ));
+    }
+
     pub(crate) fn memory(&mut self, resident_mib: u64) {
         self.lines.push(format!("\nresident memory at the end: {resident_mib} MiB"));
     }

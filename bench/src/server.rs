@@ -30,6 +30,20 @@ impl Installation {
         std::fs::write(folder.path().join("spin.toml"), manifest()?)?;
         Ok(Self { folder })
     }
+
+    /// The file that all its rows are in.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join(".spin/sqlite_db.db")
+    }
+
+    /// A secret that the first start made.
+    pub(crate) fn secret(&self, variable: &str) -> Result<String> {
+        let environment = std::fs::read_to_string(self.folder.path().join(".env"))?;
+        let value =
+            environment.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('='));
+        let value = value.with_context(|| format!("{variable} is not in .env"))?;
+        Ok(value.trim_matches(|it| it == '"' || it == '\'').to_owned())
+    }
 }
 
 /// The application's manifest, with absolute sources and `/hello`.

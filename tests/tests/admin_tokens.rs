@@ -132,6 +132,26 @@ async fn metadata_comes_back_as_it_was_given() {
 }
 
 #[tokio::test]
+async fn a_list_says_how_many_there_are_and_goes_on_behind_a_cursor() {
+    let app = App::start().await;
+    for _ in 0..3 {
+        mint(&app, &json!({"org_id": "org-1"})).await.expect(201);
+    }
+    let page = async |query: &str| {
+        let path = format!("{TOKENS}?limit=2{query}");
+        app.admin("org-1").get(&path).await.expect(200).json()
+    };
+    let first = page("").await;
+    assert_eq!((&first["total"], first["data"].as_array().map(Vec::len)), (&json!(3), Some(2)));
+    let cursor = first["next_cursor"].as_str().expect("there is more");
+    let second = page(&format!("&cursor={cursor}")).await;
+    assert_eq!((&second["total"], &second["next_cursor"]), (&json!(3), &Value::Null));
+    let shown = [first["data"].clone(), second["data"].clone()];
+    let shown: Vec<_> = shown.iter().flat_map(|it| it.as_array().expect("a list")).collect();
+    assert_eq!(shown, list(&app, "").await.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn only_tokens_that_can_still_enroll_somebody_are_listed_newest_first() {
     // A1 8, A9 99–101
     let app = App::start().await;

@@ -63,7 +63,7 @@ async fn only_schedulers_make_time_pass() {
     assert_snapshot!(app.get(PATH).bearer(CRON_SECRET).send().await.shown(&["content-type"]), @r#"
     200
     content-type: application/json; charset=utf-8
-    {"success":true,"data":{"expired":0,"stale":0,"overdue":0,"offline":0,"pruned":0,"sealed":0,"undecided":0,"remaining":false}}
+    {"success":true,"data":{"expired":0,"stale":0,"overdue":0,"offline":0,"pruned":0,"sealed":0,"undecided":0,"judged":0,"remaining":false}}
     "#);
     app.get(PATH).header("authorization", CRON_SECRET).send().await.expect(200);
     let answer = app.post(PATH).bearer(CRON_SECRET).send().await.expect(405);

@@ -107,6 +107,50 @@ async fn a_batch_has_pages_of_its_own() {
     assert_eq!(none.error(), "Batch not found");
 }
 
+/// What a list shows page by page from its own cursors, one row each.
+async fn walk(app: &App, path: &str, rows: &str) -> Vec<Value> {
+    let (mut shown, mut next) = (Vec::new(), String::new());
+    loop {
+        let data = app.admin(ORG).get(&format!("{path}limit=1{next}")).await.expect(200).data();
+        let page = data[rows].as_array().expect("a list");
+        assert_eq!(page.len(), 1, "{data}");
+        shown.extend(page.iter().cloned());
+        match data["next_cursor"].as_str() {
+            Some(cursor) => next = format!("&cursor={cursor}"),
+            None => return shown,
+        }
+    }
+}
+
+#[tokio::test]
+async fn tasks_groups_and_batches_go_on_behind_a_cursor() {
+    let app = App::start().await;
+    let (a, b) = (enroll(&app, "a").await, enroll(&app, "b").await);
+    let ids = command(&app, &[&b, &a], "first").await;
+    command(&app, &[&a], "second").await;
+    command(&app, &[&b], "third").await;
+    let whole = async |path: &str, rows: &str| {
+        let data = app.admin(ORG).get(path).await.expect(200).data();
+        assert_eq!(data["next_cursor"], Value::Null, "{path}");
+        data[rows].as_array().expect("a list").clone()
+    };
+    for query in ["?", "?search=a&", "?type=execute_command&", "?status=pending&search=i&"] {
+        let path = format!("{TASKS}{query}");
+        assert_eq!(walk(&app, &path, "tasks").await, whole(&path, "tasks").await, "{query}");
+        let path = format!("{TASKS}/grouped{query}");
+        assert_eq!(walk(&app, &path, "groups").await, whole(&path, "groups").await, "{query}");
+    }
+    let batch = app.admin(ORG).task(&ids[0]).await["batch_id"].clone();
+    let path = format!("{TASKS}/batches/{}?", batch.as_str().expect("text"));
+    let members = walk(&app, &path, "tasks").await;
+    assert_eq!(members, whole(&path, "tasks").await);
+    assert_eq!(members.len(), 2);
+    for list in [TASKS.to_owned(), format!("{TASKS}/grouped"), path] {
+        let cursor = format!("{}?cursor=bm9uc2Vuc2U", list.trim_end_matches('?'));
+        assert_eq!(app.admin(ORG).get(&cursor).await.expect(400).error(), "Invalid cursor");
+    }
+}
+
 #[tokio::test]
 async fn notes_are_appended() {
     // A14 285–287, B5 440

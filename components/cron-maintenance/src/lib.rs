@@ -52,6 +52,7 @@ struct Done {
     pruned: u32,
     sealed: u32,
     undecided: u32,
+    judged: u32,
     /// Whether a sweep stopped at its bound.
     remaining: bool,
 }
@@ -70,6 +71,7 @@ async fn maintain(_: Scheduler, _: Request) -> Answer {
         pruned: sweep(agent_sweeps::prune_history, &mut run, &mut remaining).await,
         sealed: sweep(audit_sweeps::seal, &mut run, &mut remaining).await,
         undecided: sweep(approval_sweeps::expire_approvals, &mut run, &mut remaining).await,
+        judged: judge(&mut run).await,
         remaining,
     };
     run.end()?;
@@ -101,6 +103,16 @@ where
     }
     *remaining = true;
     total
+}
+
+async fn judge(run: &mut Run) -> u32 {
+    if run.is_over() {
+        return 0;
+    }
+    agent_sweeps::judge_fleet().await.unwrap_or_else(|fault| {
+        run.note(fault);
+        0
+    })
 }
 
 #[http_service]

@@ -1,6 +1,6 @@
 //! What the passing of time does to agents.
 
-use store::{agents::sweeps, rate_limits};
+use store::{agents::sweeps, fleet::scores, rate_limits};
 
 use crate::{
     Component,
@@ -19,5 +19,10 @@ impl Guest for Component {
         let samples = sweeps::delete_old_samples(call.db, call.now, limit).await?;
         let windows = rate_limits::delete_ended(call.db, call.now, limit).await?;
         Ok(samples.saturating_add(windows))
+    }
+
+    async fn judge_fleet() -> Result<u32, Fault> {
+        let call = Call::begin().await?;
+        Ok(u32::from(scores::record_oldest(call.db, call.now).await?))
     }
 }

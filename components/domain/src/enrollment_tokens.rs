@@ -11,7 +11,7 @@ use store::enrollment_tokens;
 use crate::{
     Component, audit,
     bindings::exports::myrmidon::domain::{
-        enrollment_tokens::{Guest, Minted, NewToken, Token},
+        enrollment_tokens::{Guest, Minted, NewToken, Token, TokenPage, TokenPosition},
         types::{Actor, Fault},
     },
     call::{self, Call},
@@ -45,12 +45,32 @@ impl Guest for Component {
         })
     }
 
-    async fn list_active(by: Actor, limit: u32, offset: u32) -> Result<Vec<Token>, Fault> {
+    async fn list_active(
+        by: Actor,
+        limit: u32,
+        offset: u32,
+        after: Option<TokenPosition>,
+    ) -> Result<TokenPage, Fault> {
         let call = Call::begin().await?;
         let org = OrgId(by.org_id);
-        let tokens =
-            enrollment_tokens::list_active(call.db, &org, (limit, offset), call.now).await?;
-        Ok(tokens.into_iter().map(Into::into).collect())
+        let total = enrollment_tokens::count_active(call.db, &org, call.now).await?;
+        let page = enrollment_tokens::Page {
+            limit: limit.saturating_add(1),
+            offset: if after.is_some() { 0 } else { offset },
+            after: after.as_ref().map(|it| (it.created_at.into(), &*it.id)),
+        };
+        let mut tokens = match limit {
+            0 => Vec::new(),
+            // One more than is shown tells whether there is more.
+            _ => enrollment_tokens::list_active(call.db, &org, page, call.now).await?,
+        };
+        let more = tokens.len() > limit as usize;
+        tokens.truncate(limit as usize);
+        let next = tokens
+            .last()
+            .filter(|_| more)
+            .map(|it| TokenPosition { created_at: it.created_at.into(), id: it.id.0.clone() });
+        Ok(TokenPage { tokens: tokens.into_iter().map(Into::into).collect(), total, next })
     }
 
     async fn revoke(by: Actor, id: String) -> Result<bool, Fault> {

@@ -23,8 +23,9 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         tasks::{
-            AnnotateError, BulkAction, BulkOutcome, CancelError, CreateError, GroupPage, Guest,
-            NewCommand, NewTest, Ordered, TaskFilter, TaskGroup, TaskPage,
+            AnnotateError, BatchPage, BulkAction, BulkOutcome, CancelError, CreateError, GroupPage,
+            Guest, MemberPosition, NewCommand, NewTest, Ordered, TaskFilter, TaskPage,
+            TaskPosition,
         },
         types::{Actor, Fault, Task},
     },
@@ -114,16 +115,21 @@ impl Guest for Component {
         create(&call, &by, agent_ids, order, dry_run).await
     }
 
-    async fn list_tasks(by: Actor, filter: TaskFilter) -> Result<TaskPage, Fault> {
+    async fn list_tasks(by: Actor, mut filter: TaskFilter) -> Result<TaskPage, Fault> {
         let call = Call::begin().await?;
         let org = OrgId(by.org_id);
+        let after = filter.after.take().map(groups::position);
         let wanted = groups::wanted(&filter);
-        let total = tasks::list::count(call.db, &org, &wanted).await?;
-        let tasks = match filter.limit {
+        let matches = tasks::list::count(call.db, &org, &wanted).await?;
+        let page = groups::page(filter.limit, filter.offset, after.as_ref());
+        let mut listed = match filter.limit {
             0 => Vec::new(),
-            limit => tasks::list::list(call.db, &org, &wanted, limit, filter.offset).await?,
+            _ => tasks::list::list(call.db, &org, &wanted, page, matches).await?,
         };
-        Ok(TaskPage { tasks: tasks.into_iter().map(Into::into).collect(), total })
+        let next = groups::cut(&mut listed, filter.limit)
+            .map(|it| TaskPosition { at: it.task.created_at.into(), id: it.task.id.0.clone() });
+        let tasks = listed.into_iter().map(Into::into).collect();
+        Ok(TaskPage { tasks, total: matches.total, next })
     }
 
     async fn find_task(by: Actor, id: String) -> Result<Option<Task>, Fault> {
@@ -133,7 +139,7 @@ impl Guest for Component {
     }
 
     async fn list_groups(by: Actor, filter: TaskFilter) -> Result<GroupPage, Fault> {
-        groups::list(&Call::begin().await?, &OrgId(by.org_id), &filter).await
+        groups::list(&Call::begin().await?, &OrgId(by.org_id), filter).await
     }
 
     async fn find_batch(
@@ -141,9 +147,12 @@ impl Guest for Component {
         batch_id: String,
         limit: u32,
         offset: u32,
-    ) -> Result<Option<TaskGroup>, Fault> {
+        after: Option<MemberPosition>,
+    ) -> Result<Option<BatchPage>, Fault> {
         let call = Call::begin().await?;
-        groups::find(&call, &OrgId(by.org_id), batch_id.into(), limit, offset).await
+        let after = after.map(Into::into);
+        let wanted = groups::page(limit, offset, after.as_ref());
+        groups::find(&call, &OrgId(by.org_id), batch_id.into(), wanted).await
     }
 
     async fn cancel(by: Actor, id: String) -> Result<Task, CancelError> {

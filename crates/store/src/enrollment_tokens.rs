@@ -8,7 +8,7 @@ use domain::{
     time::Timestamp,
 };
 
-use crate::{Db, Error, Row, audit::Entry};
+use crate::{Db, Error, Row, audit::Entry, only};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -58,24 +58,48 @@ pub async fn find(db: &impl Db, digest: &Digest) -> Result<Option<Allowance>, Er
     rows.into_iter().next().map(|mut row| decode_allowance(&mut row, 0)).transpose()
 }
 
+/// Where a page begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    pub limit: u32,
+    pub offset: u32,
+    /// When the last token of the page before was made, and its id.
+    pub after: Option<(Timestamp, &'a str)>,
+}
+
 /// Tokens that can still enroll somebody, newest first.
 pub async fn list_active(
     db: &impl Db,
     org: &OrgId,
-    (limit, offset): (u32, u32),
+    page: Page<'_>,
     now: Timestamp,
 ) -> Result<Vec<Token>, Error> {
+    let (at, id) = page.after.unwrap_or((Timestamp(i64::MAX), ""));
     let rows = db
         .query(
             "SELECT id, org_id, metadata, created_at, created_by, expires_at, max_uses, use_count
                FROM enrollment_tokens
               WHERE org_id = ?1 AND expires_at > ?2 AND use_count < max_uses
+                AND (created_at, id) < (?5, ?6)
            ORDER BY created_at DESC, id DESC
               LIMIT ?3 OFFSET ?4",
-            &[org.into(), now.into(), limit.into(), offset.into()],
+            &[org.into(), now.into(), page.limit.into(), page.offset.into(), at.into(), id.into()],
         )
         .await?;
     rows.into_iter().map(decode).collect()
+}
+
+/// How many can still enroll somebody. Those of an organisation are few: they expire within 30 days
+/// and go 30 days later.
+pub async fn count_active(db: &impl Db, org: &OrgId, now: Timestamp) -> Result<u64, Error> {
+    let rows = db
+        .query(
+            "SELECT count(*) FROM enrollment_tokens
+              WHERE org_id = ?1 AND expires_at > ?2 AND use_count < max_uses",
+            &[org.into(), now.into()],
+        )
+        .await?;
+    only(rows)?.integer(0)
 }
 
 /// `false` when this organisation has no such token. The entry `token.revoke` is what deletes the row.
@@ -117,7 +141,28 @@ mod tests {
     };
 
     async fn listed(db: &Memory, org: &str, now: Timestamp) -> usize {
-        list_active(db, &org.into(), (50, 0), now).await.unwrap().len()
+        let listed = list_active(db, &org.into(), ALL, now).await.unwrap().len();
+        assert_eq!(count_active(db, &org.into(), now).await.unwrap(), listed as u64);
+        listed
+    }
+
+    const ALL: Page<'_> = Page { limit: 50, offset: 0, after: None };
+
+    #[tokio::test]
+    async fn a_page_goes_on_after_the_one_before() {
+        let db = Memory::migrated();
+        token(&db, 1).await;
+        for id in ["k2", "k3"] {
+            let copy = "INSERT INTO enrollment_tokens (id, org_id, digest, max_uses, expires_at, created_at, created_by)
+                        SELECT ?1, org_id, randomblob(32), 1, expires_at, created_at, 'user'
+                          FROM enrollment_tokens LIMIT 1";
+            run(&db, copy, &[id.into()]).await;
+        }
+        let list = async |page| list_active(&db, &"org".into(), page, NOW).await.unwrap();
+        let whole = list(ALL).await;
+        let after = Some((whole[0].created_at, whole[0].id.as_str()));
+        assert_eq!(list(Page { after, ..ALL }).await, whole[1..]);
+        assert_eq!(list(Page { offset: 1, ..ALL }).await, whole[1..]);
     }
 
     #[tokio::test]
@@ -158,7 +203,8 @@ mod tests {
         plan(async |db| {
             drop(find(db, &Digest::of("secret")).await);
             drop(delete(db, &"org".into(), &"k1".into(), &entry("token.revoke")).await);
-            drop(list_active(db, &"org".into(), (1, 0), NOW).await);
+            drop(list_active(db, &"org".into(), ALL, NOW).await);
+            drop(count_active(db, &"org".into(), NOW).await);
         })
         .await
         .uses("enrollment_tokens_by_org")

@@ -89,14 +89,25 @@ pub(crate) async fn task(db: &Memory, id: &str, status: &str) {
 }
 
 pub(crate) async fn task_of(db: &Memory, id: &str, agent: &str, status: &str) {
+    task_in(db, id, agent, status, "b1", NOW).await;
+}
+
+pub(crate) async fn task_in(
+    db: &Memory,
+    id: &str,
+    agent: &str,
+    status: &str,
+    batch: &str,
+    created_at: Timestamp,
+) {
     run(
         db,
         "INSERT INTO tasks (id, agent_id, org_id, type, status, ended_by, payload, execution_timeout_seconds,
                             ttl_seconds, created_at, expires_at, batch_id)
          SELECT ?1, id, org_id, 'execute_test', ?3, iif(?3 IN ('completed', 'failed', 'expired'), 'result', NULL),
-                '{\"test_uuid\":\"u1\",\"test_name\":\"LSASS read\"}', 300, 86400, ?4, ?4 + 86400000, 'b1'
+                '{\"test_uuid\":\"u1\",\"test_name\":\"LSASS read\"}', 300, 86400, ?4, ?4 + 86400000, ?5
            FROM agents WHERE id = ?2",
-        &[id.into(), agent.into(), status.into(), NOW.into()],
+        &[id.into(), agent.into(), status.into(), created_at.into(), batch.into()],
     )
     .await;
 }
@@ -168,6 +179,27 @@ impl Planner {
         let steps = self.steps();
         let named = |step: &String| step.split(' ').any(|word| word == index);
         assert!(steps.iter().any(named), "{index} is not used: {steps:#?}");
+        self
+    }
+
+    /// In how many steps these words are.
+    pub(crate) fn times(&self, words: &str) -> usize {
+        self.steps().iter().filter(|it| it.contains(words)).count()
+    }
+
+    /// Finds rows of a table that grows by more than whose they are, and walks none. For statements
+    /// that end with all they read: a page, which ends earlier, may begin at the organisation's first.
+    #[track_caller]
+    pub(crate) fn never_reads_an_organisation(&self) -> &Self {
+        let steps = self.steps();
+        assert!(!steps.is_empty(), "nothing was asked");
+        let small = ["agent_counts", "task_counts", "fleet_scores", "audit_heads"];
+        let reads = |step: &&String| {
+            let whole = step.ends_with("(org_id=?)") && step.starts_with("SEARCH ");
+            (whole || step.starts_with("SCAN tasks") || step.starts_with("SCAN agents"))
+                && !small.iter().any(|it| step.split(' ').any(|word| word == *it))
+        };
+        assert_eq!(steps.iter().find(reads), None, "in {steps:#?}");
         self
     }
 

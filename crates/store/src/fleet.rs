@@ -6,8 +6,9 @@ use domain::{
     time::{Span, Timestamp},
 };
 
-use super::agents::health;
-use crate::{Db, Error, Row, only};
+use crate::{Db, Error, Row, agents::health, only};
+
+pub mod scores;
 
 /// Kinds of one sort are few, but versions are what agents say they are.
 const MOST_VERSIONS: u32 = 500;
@@ -79,8 +80,8 @@ pub async fn tallies(db: &impl Db, org: &OrgId, kind: Kind) -> Result<Vec<Tally>
 pub async fn work(db: &impl Db, org: &OrgId, now: Timestamp) -> Result<Work, Error> {
     let rows = db
         .query(
-            "SELECT (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'pending'),
-                    (SELECT count(*) FROM tasks
+            "SELECT (SELECT coalesce(sum(tasks), 0) FROM task_counts WHERE org_id = ?1 AND status = 'pending'),
+                    (SELECT coalesce(sum(tasks), 0) FROM task_counts
                       WHERE org_id = ?1 AND status IN ('assigned', 'downloading', 'executing')),
                     (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'completed' AND status IN ('completed', 'failed') AND completed_at > ?2),
                     (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'failed' AND status IN ('completed', 'failed') AND completed_at > ?2)",
@@ -102,30 +103,44 @@ pub async fn online(db: &impl Db, org: &OrgId, now: Timestamp) -> Result<u64, Er
     Ok(crate::agents::list::count(db, org, &filter, now).await?.total)
 }
 
-/// Reads the week of every active agent once.
+/// The end of a task that counts, as the partial index `tasks_by_end` has it.
+macro_rules! ended {
+    ($what:literal, $status:literal, $since:literal) => {
+        concat!(
+            "(SELECT ",
+            $what,
+            " FROM tasks WHERE org_id = ?1 AND status = '",
+            $status,
+            "' AND status IN ('completed', 'failed') AND completed_at > ",
+            $since,
+            ")"
+        )
+    };
+}
+
+/// All but the mean score is counted already, or read from a narrow index.
 pub async fn health(db: &impl Db, org: &OrgId, now: Timestamp) -> Result<Health, Error> {
     let (week, month) = (Window::week(now), Window::days(30, now));
     let rows = db
         .query(
             concat!(
-                "SELECT count(*), avg(score), coalesce(sum(stale), 0),
-                        (SELECT coalesce(sum(samples * iif(day = ?6, ?7, 1.0)), 0.0) FROM fleet_days
-                          WHERE org_id = ?1 AND day >= ?6),
-                        (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'completed' AND completed_at > ?4),
-                        (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'failed' AND completed_at > ?4),
-                        (SELECT count(*) FROM tasks WHERE org_id = ?1 AND status = 'failed' AND completed_at > ?5),
-                        (SELECT min(completed_at) FROM tasks WHERE org_id = ?1 AND status = 'failed' AND completed_at > ?5),
-                        (SELECT max(completed_at) FROM tasks WHERE org_id = ?1 AND status = 'failed' AND completed_at > ?5)
-                   FROM (SELECT ",
-                health::score!("agents.id", "?2", "?3"),
-                " AS score, ",
-                health::idle!("?4"),
-                " AS stale FROM agents WHERE org_id = ?1 AND status = 'active')"
+                "SELECT (SELECT coalesce(sum(agents), 0) FROM agent_counts WHERE org_id = ?1 AND status = 'active'),
+                        (SELECT count(*) FROM ",
+                health::idle_agents!("?2"),
+                "), (SELECT coalesce(sum(samples * iif(day = ?4, ?5, 1.0)), 0.0) FROM fleet_days
+                      WHERE org_id = ?1 AND day >= ?4), ",
+                ended!("count(*)", "completed", "?2"),
+                ", ",
+                ended!("count(*)", "failed", "?2"),
+                ", ",
+                ended!("count(*)", "failed", "?3"),
+                ", ",
+                ended!("min(completed_at)", "failed", "?3"),
+                ", ",
+                ended!("max(completed_at)", "failed", "?3")
             ),
             &[
                 org.into(),
-                week.first_day.into(),
-                week.first_share.into(),
                 week.since.into(),
                 month.since.into(),
                 month.first_day.into(),
@@ -134,20 +149,21 @@ pub async fn health(db: &impl Db, org: &OrgId, now: Timestamp) -> Result<Health,
         )
         .await?;
     let mut row = only(rows)?;
+    let active_agents = row.integer(0)?;
     Ok(Health {
-        active_agents: row.integer(0)?,
-        average_score: row.optional_real(1)?,
-        stale_agents: row.integer(2)?,
-        samples: row.optional_real(3)?.unwrap_or_default(),
-        completed: row.integer(4)?,
-        failed: row.integer(5)?,
-        failures: row.integer(6)?,
-        first_failure: row.optional_timestamp(7)?,
-        last_failure: row.optional_timestamp(8)?,
+        active_agents,
+        average_score: scores::average(db, org, active_agents, now).await?,
+        stale_agents: row.integer(1)?,
+        samples: row.optional_real(2)?.unwrap_or_default(),
+        completed: row.integer(3)?,
+        failed: row.integer(4)?,
+        failures: row.integer(5)?,
+        first_failure: row.optional_timestamp(6)?,
+        last_failure: row.optional_timestamp(7)?,
     })
 }
 
-/// The first stale agents, by id.
+/// Stale agents, by the hour of the last test that they completed: who never did comes first.
 pub async fn list_stale(
     db: &impl Db,
     org: &OrgId,
@@ -157,9 +173,9 @@ pub async fn list_stale(
     let rows = db
         .query(
             concat!(
-                "SELECT id FROM agents WHERE org_id = ?1 AND status = 'active' AND ",
-                health::idle!("?2"),
-                " ORDER BY id LIMIT ?3"
+                "SELECT id FROM ",
+                health::idle_agents!("?2"),
+                " ORDER BY completed_hour, rowid LIMIT ?3"
             ),
             &[org.into(), Window::week(now).since.into(), limit.into()],
         )
@@ -265,14 +281,57 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn figures_scan_no_table() {
-        for kind in [Kind::Os, Kind::Status] {
-            plan(async |db| drop(tallies(db, &"org".into(), kind).await)).await;
+    async fn a_week_ends_to_the_millisecond() {
+        let db = fleet().await;
+        let org = "org".into();
+        end(&db, "t1", "a1", "completed", 7 * 24).await;
+        end(&db, "t2", "a2", "completed", 7 * 24).await;
+        let stale = async |now| {
+            let count = health(&db, &org, now).await.unwrap().stale_agents;
+            assert_eq!(list_stale(&db, &org, 9, now).await.unwrap().len() as u64, count);
+            count
+        };
+        assert_eq!(stale(Timestamp(NOW.0 - 1)).await, 0);
+        assert_eq!(stale(NOW).await, 2);
+        end(&db, "t3", "a1", "completed", 7 * 24 - 1).await;
+        assert_eq!((stale(NOW).await, stale(NOW + Span::hours(1)).await), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn who_was_never_heard_of_is_not_stale() {
+        let db = fleet().await;
+        other_agent(&db, "a5", "org", "k5").await;
+        let org = "org".into();
+        assert_eq!(health(&db, &org, NOW).await.unwrap().stale_agents, 2);
+        let beat = "UPDATE agents SET last_heartbeat_at = ?1 WHERE id = 'a5'";
+        run(&db, beat, &[NOW.into()]).await;
+        assert_eq!(health(&db, &org, NOW).await.unwrap().stale_agents, 3);
+    }
+
+    #[tokio::test]
+    async fn figures_read_no_more_than_they_count() {
+        let org = "org".into();
+        for kind in [Kind::Os, Kind::Status, Kind::Version] {
+            plan(async |db| drop(tallies(db, &org, kind).await))
+                .await
+                .never_reads_an_organisation();
         }
-        plan(async |db| drop(work(db, &"org".into(), NOW).await))
+        let work = plan(async |db| drop(work(db, &org, NOW).await)).await;
+        work.never_scans().never_reads_an_organisation();
+        assert_eq!(work.times("tasks_by_end (org_id=? AND status=? AND completed_at>?)"), 2);
+        let health = plan(async |db| drop(health(db, &org, NOW).await)).await;
+        health.uses("agents_idle").never_scans().never_reads_an_organisation();
+        assert_eq!(health.times("tasks_by_end (org_id=? AND status=? AND completed_at>?)"), 5);
+        plan(async |db| drop(list_stale(db, &org, 1, NOW).await))
             .await
-            .uses("tasks_by_end")
-            .uses("tasks_by_status")
-            .never_scans();
+            .uses("agents_idle")
+            .never_scans()
+            .never_reads_an_organisation();
+        let online = plan(async |db| drop(online(db, &org, NOW).await)).await;
+        online.never_scans().never_reads_an_organisation();
+        assert_eq!(
+            online.times("COVERING INDEX agents_by_org (org_id=? AND last_heartbeat_at>?)"),
+            1
+        );
     }
 }

@@ -27,6 +27,10 @@ const ALL: &[Migration] = &[
         sql: include_str!("../../../migrations/0008_presence_indexes.sql"),
     },
     Migration {
+        name: "0009_list_indexes",
+        sql: include_str!("../../../migrations/0009_list_indexes.sql"),
+    },
+    Migration {
         name: "0010_catalog_and_promotion",
         sql: include_str!("../../../migrations/0010_catalog_and_promotion.sql"),
     },

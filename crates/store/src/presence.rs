@@ -208,7 +208,7 @@ mod tests {
             drop(record_heartbeat(db, &device("key"), heartbeat, NOW).await);
         })
         .await
-        .uses("agent_events_by_agent")
+        .uses("agent_events_by_type")
         .never_scans();
     }
 }

@@ -64,7 +64,27 @@ pub struct Batch<'a> {
     pub documents: &'a str,
 }
 
-/// The one that waited longest, of one organisation or of all, with this attempt counted and the
+/// Each organisation's own, and all of them, have an index in the order of their next attempts.
+macro_rules! claimed {
+    ($whose:literal) => {
+        concat!(
+            "UPDATE tasks
+                SET ingest_attempts = ingest_attempts + 1, last_ingest_attempt_at = ?1,
+                    next_ingest_at = ?1 + min(?2 << ingest_attempts, ?3), audit = ?4
+              WHERE id = (SELECT id FROM tasks
+                           WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0
+                             AND ingest_attempts < 10
+                             AND coalesce(next_ingest_at, completed_at) <= ?1 ",
+            $whose,
+            "ORDER BY coalesce(next_ingest_at, completed_at)
+                           LIMIT 1)
+          RETURNING id, org_id, agent_id, payload, coalesce(result, 'null'), target_index,
+                    coalesce(assigned_at, created_at), completed_at"
+        )
+    };
+}
+
+/// The one whose next attempt is due for longest, of one organisation or of all, with this attempt counted and the
 /// next one put off. With the entry of whoever asked for it.
 pub async fn claim(
     db: &impl Db,
@@ -72,24 +92,10 @@ pub async fn claim(
     audit: Option<&Entry>,
     now: Timestamp,
 ) -> Result<Option<Unstored>, Error> {
-    let rows = db
-        .query(
-            "UPDATE tasks
-                SET ingest_attempts = ingest_attempts + 1, last_ingest_attempt_at = ?1,
-                    next_ingest_at = ?1 + min(?3 << ingest_attempts, ?4), audit = ?5
-              WHERE id = (SELECT id FROM tasks
-                           WHERE status = 'completed' AND type = 'execute_test' AND ingested = 0
-                             AND ingest_attempts < 10 AND completed_at <= ?1
-                             AND (next_ingest_at IS NULL OR next_ingest_at <= ?1)
-                             AND (?2 IS NULL OR org_id = ?2)
-                        ORDER BY completed_at
-                           LIMIT 1)
-          RETURNING id, org_id, agent_id, payload, coalesce(result, 'null'), target_index,
-                    coalesce(assigned_at, created_at), completed_at",
-            &[now.into(), org.into(), FIRST_WAIT.into(), LONGEST_WAIT.into(), audit.into()],
-        )
-        .await?;
-    rows.into_iter().next().map(decode).transpose()
+    let mut params = vec![now.into(), FIRST_WAIT.into(), LONGEST_WAIT.into(), audit.into()];
+    let sql = if org.is_some() { claimed!("AND org_id = ?5 ") } else { claimed!("") };
+    params.extend(org.map(Into::into));
+    db.query(sql, &params).await?.into_iter().next().map(decode).transpose()
 }
 
 /// As [`claim`], of the one task that was just completed, unless it is stored already.

@@ -16,6 +16,7 @@ pub mod list;
 pub mod notes;
 #[cfg(test)]
 mod retries;
+mod search;
 pub mod sweeps;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

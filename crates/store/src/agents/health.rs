@@ -1,4 +1,4 @@
-//! Scores and idleness of agents, from `agent_days`.
+//! Scores and idleness of agents, from `agent_days` and what `agents` keeps of it.
 //!
 //! The formula is the domain's ([`domain::health::Week::score`]); it stands here once more because
 //! a page and a mean are sorted and summed where the numbers are. A test compares the two.
@@ -38,7 +38,34 @@ macro_rules! idle {
     };
 }
 
-pub(crate) use {idle, score};
+/// [`idle`] by the hour of the last test that was completed. Only where the line runs through that
+/// hour the days are asked.
+macro_rules! idle_by_hour {
+    ($since:literal) => {
+        concat!(
+            "(completed_hour <= ",
+            $since,
+            " / 3600000 AND (completed_hour < ",
+            $since,
+            " / 3600000 OR ",
+            health::idle!($since),
+            "))"
+        )
+    };
+}
+
+/// What the index `agents_idle` has of the organisation `?1`.
+macro_rules! idle_agents {
+    ($since:literal) => {
+        concat!(
+            "agents INDEXED BY agents_idle
+              WHERE org_id = ?1 AND status = 'active' AND heard = 1 AND ",
+            health::idle_by_hour!($since)
+        )
+    };
+}
+
+pub(crate) use {idle, idle_agents, idle_by_hour, score};
 
 #[cfg(test)]
 mod tests {

@@ -64,9 +64,10 @@ macro_rules! named {
 macro_rules! seen {
     () => {
         concat!(
-            "(?7 IS NULL OR last_heartbeat_at > ?7) AND (?8 IS NULL OR ",
-            health::idle!("?8"),
-            ")"
+            "(?7 IS NULL OR last_heartbeat_at > ?7)
+             AND (?8 IS NULL OR (last_heartbeat_at IS NOT NULL AND ",
+            health::idle_by_hour!("?8"),
+            "))"
         )
     };
 }
@@ -101,6 +102,18 @@ macro_rules! source {
             "rowid IN (SELECT rowid FROM agents INDEXED BY agents_by_status WHERE org_id = ?1 AND ",
             named!(),
             ") AND ",
+            tagged!(),
+            " AND ",
+            seen!()
+        )
+    };
+    (idle) => {
+        concat!(
+            "rowid IN (SELECT rowid FROM ",
+            health::idle_agents!("?8"),
+            ") AND ",
+            named!(),
+            " AND ",
             tagged!(),
             " AND ",
             seen!()
@@ -153,6 +166,7 @@ enum Source {
     Fleet,
     Heard,
     Names,
+    Idle,
     Tags,
 }
 
@@ -188,11 +202,16 @@ impl Filter<'_> {
 
     /// Nothing but who is online.
     fn is_presence(&self) -> bool {
-        self.online_only
-            && !self.stale_only
-            && self.hostname.is_none()
-            && self.tag.is_none()
-            && self.os.is_none()
+        self.online_only && !self.stale_only && self.is_of_any_name()
+    }
+
+    /// Nothing but who is idle.
+    fn is_idleness(&self) -> bool {
+        self.stale_only && !self.online_only && self.is_of_any_name()
+    }
+
+    fn is_of_any_name(&self) -> bool {
+        self.hostname.is_none() && self.tag.is_none() && self.os.is_none()
     }
 
     fn source(&self, Matches { total, population }: Matches, wanted: Wanted<'_>) -> Source {
@@ -202,6 +221,7 @@ impl Filter<'_> {
             _ if self.online_only => Source::Heard,
             _ if total > FEW || read_in_order <= total => Source::Fleet,
             Some(_) => Source::Tags,
+            None if self.is_idleness() => Source::Idle,
             None => Source::Names,
         }
     }
@@ -244,6 +264,7 @@ async fn run(
         Source::Fleet => page!(fleet of wanted.after),
         Source::Heard => page!(heard of wanted.after),
         Source::Names => page!(names of wanted.after),
+        Source::Idle => page!(idle of wanted.after),
         Source::Tags => page!(tags of wanted.after),
     };
     let week = Window::week(now);
@@ -287,16 +308,16 @@ pub async fn count(
             ),
             4,
         ),
-        // All that was heard of lately, which the index knows, less the few that are not active.
         it if it.is_presence() => (
             total!(
-                "(SELECT count(*) FROM agents WHERE org_id = ?1 AND last_heartbeat_at > ?7)
-                 - (SELECT count(*) FROM agents INDEXED BY agents_by_status
-                     WHERE org_id = ?1 AND status IN ('disabled', 'decommissioned', 'uninstalled')
-                       AND last_heartbeat_at > ?7)"
+                "(SELECT count(*) FROM agents INDEXED BY agents_by_org
+                   WHERE org_id = ?1 AND last_heartbeat_at > ?7 AND status = 'active')"
             ),
             7,
         ),
+        it if it.is_idleness() => {
+            (total!("(SELECT count(*) FROM ", health::idle_agents!("?8"), ")"), 8)
+        }
         it if it.online_only => {
             (total!("(SELECT count(*) FROM agents WHERE ", source!(heard), ")"), 8)
         }

@@ -233,7 +233,8 @@ async fn totals_read_what_is_counted_or_a_narrow_index() {
     for (filter, index) in [
         (Filter { hostname: Some("web"), ..all }, "agents_by_status"),
         (Filter { online_only: true, ..all }, "agents_by_org"),
-        (Filter { stale_only: true, ..all }, "agents_by_status"),
+        (Filter { stale_only: true, ..all }, "agents_idle"),
+        (Filter { stale_only: true, hostname: Some("web"), ..all }, "agents_by_status"),
     ] {
         plan(async |db| drop(count(db, &"org".into(), &filter, NOW).await))
             .await

@@ -1,7 +1,10 @@
 //! Tasks by batch: which batches have a member that matches, what each is about, and its members.
 //!
-//! A page holds at most [`MOST_GROUPS`] batches and [`MOST_MEMBERS`] tasks; its counts are exact,
-//! and what is left out is on the batch's own pages.
+//! A page holds at most [`MOST_MEMBERS`] tasks; its counts are exact, and what is left out is on the
+//! batch's own pages.
+//!
+//! All batches stand in `task_batches`. Under a filter the order is that of the matches, which are
+//! therefore read, once each, by the index that lets the fewest through.
 
 use domain::{
     ids::{BatchId, OrgId},
@@ -10,7 +13,11 @@ use domain::{
 };
 
 use super::{
-    list::{Filter, Listed, decode_listed, matching, of_agent, of_org, of_status, shown},
+    list::{
+        Filter, Listed, Matches, Position, Source, Wanted, by_source, decode_listed, driver,
+        matching, shown,
+    },
+    search::{found, searched, wanted_words},
     task_columns,
 };
 use crate::{Db, Error, Row, Value, only};
@@ -44,51 +51,72 @@ pub const MOST_MEMBERS_OF_ONE: u32 = 1000;
 const MEMBER_BYTES: u32 = 4096;
 
 macro_rules! places {
-    ($driver:ident) => {
+    ($driver:ident, $matching:ident) => {
         concat!(
             "SELECT max(tasks.created_at) AS newest_at, tasks.batch_id FROM tasks WHERE ",
-            $driver!(),
-            matching!(),
-            " GROUP BY tasks.batch_id
+            driver!($driver),
+            matching!($matching),
+            " GROUP BY +tasks.batch_id
+             HAVING (max(tasks.created_at), tasks.batch_id) < (?8, ?9)
               ORDER BY newest_at DESC, tasks.batch_id DESC LIMIT ?6 OFFSET ?7"
         )
     };
 }
 
 macro_rules! total {
-    ($driver:ident) => {
-        concat!("SELECT count(DISTINCT tasks.batch_id) FROM tasks WHERE ", $driver!(), matching!())
+    ($driver:ident, $matching:ident) => {
+        concat!(
+            "SELECT count(DISTINCT +tasks.batch_id), ?5 FROM tasks WHERE ",
+            driver!($driver),
+            matching!($matching)
+        )
     };
 }
 
-/// Batches with a member that matches, newest first.
+/// Batches with a member that matches, newest first. `matches` is what [`super::list::count`] says.
 pub async fn places(
     db: &impl Db,
     org: &OrgId,
     filter: &Filter<'_>,
-    limit: u32,
-    offset: u32,
+    wanted: Wanted<'_>,
+    matches: Matches,
 ) -> Result<Vec<Place>, Error> {
-    let sql = match (filter.agent, filter.status) {
-        (Some(_), _) => places!(of_agent),
-        (None, Some(_)) => places!(of_status),
-        (None, None) => places!(of_org),
+    let page = [wanted.limit.into(), wanted.offset.into()];
+    let rows = if filter.is_empty() {
+        let sql = "SELECT newest_at, batch_id FROM task_batches
+                    WHERE org_id = ?1 AND (newest_at, batch_id) < (?4, ?5)
+                 ORDER BY newest_at DESC, batch_id DESC LIMIT ?2 OFFSET ?3";
+        let mut params = vec![org.into()];
+        params.extend(page);
+        params.extend(Position::params(wanted.after));
+        db.query(sql, &params).await?
+    } else {
+        let sql = by_source!(places, filter.source(matches), filter.search.is_some());
+        let mut params = filter.params(org);
+        params.extend(page);
+        params.extend(Position::params(wanted.after));
+        db.query(sql, &params).await?
     };
-    let mut params = filter.params(org);
-    params.extend([limit.into(), offset.into()]);
     let place =
         |mut row: Row| Ok(Place { newest_at: row.timestamp(0)?, batch: BatchId(row.text(1)?) });
-    db.query(sql, &params).await?.into_iter().map(place).collect()
+    rows.into_iter().map(place).collect()
 }
 
 /// How many batches have a member that matches.
-pub async fn count(db: &impl Db, org: &OrgId, filter: &Filter<'_>) -> Result<u64, Error> {
-    let sql = match (filter.agent, filter.status) {
-        (Some(_), _) => total!(of_agent),
-        (None, Some(_)) => total!(of_status),
-        (None, None) => total!(of_org),
+pub async fn count(
+    db: &impl Db,
+    org: &OrgId,
+    filter: &Filter<'_>,
+    matches: Matches,
+) -> Result<u64, Error> {
+    let rows = if filter.is_empty() {
+        let sql = "SELECT count(*) FROM task_batches WHERE org_id = ?1";
+        db.query(sql, &[org.into()]).await?
+    } else {
+        let sql = by_source!(total, filter.source(matches), filter.search.is_some());
+        db.query(sql, &filter.params(org)).await?
     };
-    only(db.query(sql, &filter.params(org)).await?)?.integer(0)
+    only(rows)?.integer(0)
 }
 
 /// What these batches are about, in their order. `batches` is a JSON array of ids; those that the
@@ -97,14 +125,15 @@ pub async fn list(db: &impl Db, org: &OrgId, batches: &str) -> Result<Vec<Group>
     let rows = db
         .query(
             "SELECT first.batch_id, first.type, first.payload, first.created_at, first.created_by,
-                    (SELECT count(*) FROM tasks WHERE org_id = ?1 AND batch_id = first.batch_id),
+                    (SELECT count(*) FROM tasks INDEXED BY tasks_by_batch
+                      WHERE org_id = ?1 AND batch_id = first.batch_id),
                     (SELECT json_group_object(status, members)
-                       FROM (SELECT status, count(*) AS members FROM tasks
+                       FROM (SELECT status, count(*) AS members FROM tasks INDEXED BY tasks_by_batch
                               WHERE org_id = ?1 AND batch_id = first.batch_id
                            GROUP BY status))
                FROM json_each(?2) AS wanted
          CROSS JOIN tasks AS first
-                 ON first.rowid = (SELECT rowid FROM tasks
+                 ON first.rowid = (SELECT rowid FROM tasks INDEXED BY tasks_by_batch
                                     WHERE org_id = ?1 AND batch_id = wanted.value
                                  ORDER BY created_at LIMIT 1)
            ORDER BY wanted.key",
@@ -161,11 +190,11 @@ fn decode(mut row: Row) -> Result<Group, Error> {
 
 #[cfg(test)]
 mod tests {
-    use domain::tasks::TaskStatus;
+    use domain::{tasks::TaskStatus, time::Span};
 
     use super::*;
     use crate::{
-        fixtures::{agent, other_agent, plan, run, task_of},
+        fixtures::{NOW, agent, other_agent, plan, run, task_in},
         native::Memory,
     };
 
@@ -182,22 +211,34 @@ mod tests {
             ("t4", "a2", "pending", "b3", 5),
             ("t9", "foreign", "pending", "b2", 99),
         ] {
-            task_of(&db, id, agent, status).await;
-            let sql = "UPDATE tasks SET batch_id = ?2, created_at = created_at + ?3 WHERE id = ?1";
-            run(&db, sql, &[id.into(), batch.into(), i64::from(later).into()]).await;
+            task_in(&db, id, agent, status, batch, NOW + Span::seconds(later)).await;
         }
         db
     }
 
+    const ALL: Wanted<'_> = Wanted { limit: 50, offset: 0, after: None };
+
     async fn check(filter: Filter<'_>, expected: &[&str]) {
         let db = fleet().await;
         let org = "org".into();
-        let found = places(&db, &org, &filter, 50, 0).await.unwrap();
+        let matches = super::super::list::count(&db, &org, &filter).await.unwrap();
+        let list = async |wanted| places(&db, &org, &filter, wanted, matches).await.unwrap();
+        let found = list(ALL).await;
         let batches: Vec<_> = found.iter().map(|it| it.batch.as_str()).collect();
         assert_eq!(batches, expected);
-        assert_eq!(count(&db, &org, &filter).await.unwrap(), expected.len() as u64);
-        let second = places(&db, &org, &filter, 1, 1).await.unwrap();
-        assert_eq!(second.first().map(|it| it.batch.as_str()), expected.get(1).copied());
+        assert_eq!(count(&db, &org, &filter, matches).await.unwrap(), expected.len() as u64);
+        let second = list(Wanted { limit: 1, offset: 1, ..ALL }).await;
+        assert_eq!(second.first(), found.get(1));
+        let mut walked = Vec::new();
+        let mut after = None;
+        loop {
+            let wanted = Wanted { limit: 1, after: after.as_ref(), ..ALL };
+            let mut page = places(&db, &org, &filter, wanted, matches).await.unwrap();
+            let Some(place) = page.pop() else { break };
+            after = Some(Position { at: place.newest_at, id: place.batch.as_str().to_owned() });
+            walked.push(place);
+        }
+        assert_eq!(walked, found);
     }
 
     #[tokio::test]
@@ -211,6 +252,23 @@ mod tests {
         check(Filter { status: Some(TaskStatus::Failed), ..Filter::default() }, &["b1"]).await;
         check(Filter { search: Some("HOST-A2"), ..Filter::default() }, &["b3", "b1"]).await;
         check(Filter { kind: Some(TaskType::Uninstall), ..Filter::default() }, &[]).await;
+        let kind = Some(TaskType::ExecuteTest);
+        check(Filter { kind, ..Filter::default() }, &["b2", "b3", "b1"]).await;
+        check(Filter { kind, search: Some("a1"), ..Filter::default() }, &["b2", "b1"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_where_its_newest_task_is_and_goes_with_its_last() {
+        let db = fleet().await;
+        let org = "org".into();
+        let listed = async || {
+            let found = places(&db, &org, &Filter::default(), ALL, Matches::default()).await;
+            found.unwrap().into_iter().map(|it| it.batch.0).collect::<Vec<_>>()
+        };
+        task_in(&db, "t5", "a1", "pending", "b1", NOW + Span::seconds(20)).await;
+        assert_eq!(listed().await, ["b1", "b2", "b3"]);
+        run(&db, "DELETE FROM tasks WHERE id IN ('t5', 't4')", &[]).await;
+        assert_eq!(listed().await, ["b2", "b1"]);
     }
 
     #[tokio::test]
@@ -257,9 +315,39 @@ mod tests {
     #[tokio::test]
     async fn batches_are_found_by_their_index() {
         let org = "org".into();
-        let every = Filter::default();
-        plan(async |db| drop(places(db, &org, &every, 1, 0).await)).await.uses("tasks_by_batch");
-        plan(async |db| drop(list(db, &org, "[]").await)).await.uses("tasks_by_batch");
-        plan(async |db| drop(members(db, &org, "[]").await)).await.uses("tasks_by_batch");
+        let (every, none) = (Filter::default(), Matches::default());
+        plan(async |db| drop(places(db, &org, &every, ALL, none).await))
+            .await
+            .uses("task_batches_by_age")
+            .never_scans();
+        plan(async |db| drop(count(db, &org, &every, none).await))
+            .await
+            .uses("task_batches_by_age")
+            .never_scans();
+        let listed = plan(async |db| drop(list(db, &org, r#"["b1"]"#).await)).await;
+        assert_eq!(listed.times("(org_id=? AND batch_id=?)"), 3);
+        listed.never_reads_an_organisation();
+        plan(async |db| drop(members(db, &org, "[]").await))
+            .await
+            .uses("tasks_by_batch")
+            .never_reads_an_organisation();
+    }
+
+    #[tokio::test]
+    async fn filtered_batches_are_found_by_the_index_of_the_filter() {
+        let org = "org".into();
+        for (filter, index) in [
+            (Filter { agent: Some("a1"), ..Filter::default() }, "tasks_by_agent"),
+            (Filter { status: Some(TaskStatus::Failed), ..Filter::default() }, "tasks_by_status"),
+            (Filter { kind: Some(TaskType::Uninstall), ..Filter::default() }, "tasks_by_type"),
+            (Filter { search: Some("x"), ..Filter::default() }, "tasks_by_subject"),
+        ] {
+            plan(async |db| drop(places(db, &org, &filter, ALL, Matches::default()).await))
+                .await
+                .uses(index);
+            plan(async |db| drop(count(db, &org, &filter, Matches::default()).await))
+                .await
+                .uses(index);
+        }
     }
 }

@@ -2,14 +2,16 @@
 
 use web::{
     Problem, Query,
-    contract::{TaskStatus, TaskType, choices::Choice as _},
+    contract::{TaskStatus, TaskType, Timestamp, choices::Choice as _},
+    cursor,
 };
 
-use crate::bindings::myrmidon::domain::tasks::TaskFilter;
+use crate::bindings::myrmidon::domain::tasks::{TaskFilter, TaskPosition};
 
 /// None where a word is asked for that no task has.
 pub(super) fn read(query: &Query) -> Result<Option<TaskFilter>, Problem> {
     let page = query.page(50)?;
+    let after: Option<(i64, String)> = query.cursor()?;
     let (status, kind) = (query.one("status")?, query.one("type")?);
     let filter = TaskFilter {
         agent_id: query.text("agent_id")?,
@@ -18,8 +20,13 @@ pub(super) fn read(query: &Query) -> Result<Option<TaskFilter>, Problem> {
         search: query.text("search")?,
         limit: page.limit,
         offset: page.offset,
+        after: after.map(|(unix_ms, id)| TaskPosition { at: Timestamp { unix_ms }, id }),
     };
     let known =
         status.is_none() == filter.status.is_none() && kind.is_none() == filter.type_.is_none();
     Ok(known.then_some(filter))
+}
+
+pub(super) fn cursor(next: Option<TaskPosition>) -> Result<Option<String>, Problem> {
+    next.map(|it| cursor::encode(&(it.at.unix_ms, it.id))).transpose()
 }

@@ -19,6 +19,7 @@ use crate::{
 struct Grouped {
     groups: Vec<Group>,
     total: u64,
+    next_cursor: Option<String>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -47,7 +48,7 @@ pub(crate) async fn list(caller: Caller<ReadTasks>, request: Request) -> Answer 
         Some(filter) => {
             let page = tasks::list_groups(caller.actor(), filter).await?;
             let groups = page.groups.into_iter().map(Group::from).collect();
-            Grouped { groups, total: page.total }
+            Grouped { groups, total: page.total, next_cursor: filter::cursor(page.next)? }
         }
         None => Grouped::default(),
     };

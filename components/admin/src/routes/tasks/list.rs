@@ -15,6 +15,7 @@ use crate::{bindings::myrmidon::domain::tasks, caller::Caller, permission::ReadT
 struct Listed {
     tasks: Vec<Task>,
     total: u64,
+    next_cursor: Option<String>,
 }
 
 pub(crate) fn describe() -> Operation {
@@ -29,7 +30,7 @@ pub(crate) async fn list(caller: Caller<ReadTasks>, request: Request) -> Answer 
     let listed = match filter::read(&request.query()?)? {
         Some(filter) => {
             let page = tasks::list_tasks(caller.actor(), filter).await?;
-            Listed { tasks: page.tasks, total: page.total }
+            Listed { tasks: page.tasks, total: page.total, next_cursor: filter::cursor(page.next)? }
         }
         None => Listed::default(),
     };

@@ -1,15 +1,17 @@
 //! `GET /api/agent/admin/tokens`: the tokens that can still enroll somebody. Never the secrets.
+//! `data` stays the array that clients know.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
-    Answer, Page, Request, Response, StatusCode,
+    Answer, Page, Problem, Query, Request, Response, StatusCode,
     contract::{Json, Timestamp},
+    cursor,
     openapi::Operation,
 };
 
 use crate::{
-    bindings::myrmidon::domain::enrollment_tokens::{self, Token},
+    bindings::myrmidon::domain::enrollment_tokens::{self, Token, TokenPosition},
     caller::Caller,
     permission::CreateTokens,
 };
@@ -43,15 +45,38 @@ impl From<Token> for Shown {
     }
 }
 
+#[derive(JsonSchema, Serialize)]
+struct Listed {
+    success: bool,
+    data: Vec<Shown>,
+    total: u64,
+    next_cursor: Option<String>,
+}
+
 pub(crate) fn describe() -> Operation {
     Operation::new("List the tokens that can still enroll somebody")
-        .query(|query| query.page(Page::LARGEST))
-        .answers::<Vec<Shown>>(200)
+        .query(part)
+        .answers_plainly::<Listed>(200)
 }
 
 pub(crate) async fn list(caller: Caller<CreateTokens>, request: Request) -> Answer {
-    let page = request.query()?.page(Page::LARGEST)?;
-    let tokens = enrollment_tokens::list_active(caller.actor(), page.limit, page.offset).await?;
-    let shown: Vec<Shown> = tokens.into_iter().map(Shown::from).collect();
-    Response::data(StatusCode::OK, &shown)
+    let (page, after) = part(&request.query()?)?;
+    let found =
+        enrollment_tokens::list_active(caller.actor(), page.limit, page.offset, after).await?;
+    let next = found.next.map(|it| cursor::encode(&(it.created_at.unix_ms, it.id)));
+    let listed = Listed {
+        success: true,
+        data: found.tokens.into_iter().map(Shown::from).collect(),
+        total: found.total,
+        next_cursor: next.transpose()?,
+    };
+    Response::json(StatusCode::OK, &listed)
+}
+
+/// A page, or what is behind a token.
+fn part(query: &Query) -> Result<(Page, Option<TokenPosition>), Problem> {
+    let page = query.page(Page::LARGEST)?;
+    let after = query.cursor::<(i64, String)>()?;
+    let position = |(unix_ms, id)| TokenPosition { created_at: Timestamp { unix_ms }, id };
+    Ok((page, after.map(position)))
 }
