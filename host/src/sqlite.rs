@@ -1,13 +1,18 @@
 //! `spin:sqlite@3.1.0`: a guest's connections to `SQLite` files.
 //!
 //! A guest's connection is one connection of ours for all of its life, so
-//! transactions, `changes` and `last_insert_rowid` mean what they say; what it
-//! leaves open is rolled back. A statement runs to its end before its first row
-//! is given out: rows that nobody reads block nobody.
+//! transactions mean what they say; what it leaves open is rolled back. Only
+//! statements that change rows outside a transaction run elsewhere, on the
+//! connection that writes for all; `changes` and `last_insert_rowid` follow them.
+//! A statement runs to its end before its first row is given out: rows that
+//! nobody reads block nobody.
 
+mod changes;
 mod database;
 mod pace;
 mod statement;
+mod verb;
+mod writer;
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +39,25 @@ pub struct Connection(Arc<Lease>);
 impl Connection {
     /// Runs a statement. While the file is busy this waits without a thread, up
     /// to 5 seconds. Dropped while it waits, it has done nothing.
-    async fn execute(&self, sql: &str, parameters: &[Value]) -> Outcome {
+    async fn execute(&self, sql: String, parameters: Vec<Value>) -> Outcome {
+        let lease = &self.0;
+        match lease.shares() {
+            Some(tuning) if self.changes_rows(&sql) => {
+                let written = writer::write(&lease.database, sql, parameters, tuning).await;
+                lease.changes.elsewhere(&written);
+                written.outcome
+            }
+            _ => self.execute_here(&sql, &parameters).await,
+        }
+    }
+
+    fn changes_rows(&self, sql: &str) -> bool {
+        verb::changes_rows(sql).unwrap_or_else(|| {
+            self.0.with(|it| it.prepare_cached(sql).is_ok_and(|statement| !statement.readonly()))
+        })
+    }
+
+    async fn execute_here(&self, sql: &str, parameters: &[Value]) -> Outcome {
         let deadline = Instant::now() + BUSY_TIMEOUT;
         let mut pause = Duration::from_micros(200);
         loop {
@@ -45,7 +68,7 @@ impl Connection {
             }
             match ran {
                 Ran::Done(outcome) => return outcome,
-                Ran::Busy(outcome) if Instant::now() >= deadline => return outcome,
+                Ran::Busy(error) if Instant::now() >= deadline => return Outcome::failed(error),
                 Ran::Busy(_) | Ran::Writes => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(20));
@@ -55,16 +78,22 @@ impl Connection {
     }
 
     fn run(&self, sql: &str, parameters: &[Value], may_write: bool) -> Ran {
-        let work = || self.0.with(|it| statement::run(it, sql, parameters, may_write));
+        let work = || {
+            self.0.with(|connection| {
+                self.0.changes.known_to(connection, sql, || {
+                    statement::run(connection, sql, parameters, may_write)
+                })
+            })
+        };
         self.0.database.pace.run((sql, may_write), work)
     }
 
     fn last_insert_rowid(&self) -> i64 {
-        self.0.with(rusqlite::Connection::last_insert_rowid)
+        self.0.with(|it| self.0.changes.last_insert_rowid(it))
     }
 
     fn changes(&self) -> u64 {
-        self.0.with(rusqlite::Connection::changes)
+        self.0.with(|it| self.0.changes.changes(it))
     }
 }
 
@@ -100,7 +129,7 @@ impl HostConnection for Instance {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, Error>> {
         let connection = self.table.get(&handle)?.clone();
-        let Outcome { columns, rows, failure } = connection.execute(&sql, &parameters).await;
+        let Outcome { columns, rows, failure } = connection.execute(sql, parameters).await;
         Ok(failure.map_or(Ok(QueryResult { columns, rows }), Err))
     }
 
@@ -136,7 +165,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<Instance> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Executed, Error>> {
         let connection = connection(accessor, &handle)?;
-        let Outcome { columns, rows, failure } = connection.execute(&sql, &parameters).await;
+        let Outcome { columns, rows, failure } = connection.execute(sql, parameters).await;
         accessor.with(|mut access| {
             let rows = StreamReader::new(&mut access, rows)?;
             let result = async move { wasmtime::error::Ok(failure.map_or(Ok(()), Err)) };

@@ -19,7 +19,7 @@ use rusqlite::{
     hooks::{AuthAction, AuthContext, Authorization},
 };
 
-use super::pace::Pace;
+use super::{changes::Changes, pace::Pace, writer::Writer};
 use crate::bindings::spin::sqlite::sqlite::Error;
 
 const MAX_IDLE: usize = 16;
@@ -37,6 +37,7 @@ pub(crate) struct Database {
     /// Held while a statement writes, so that writers wait in line, and without
     /// a thread, instead of asking `SQLite` again and again.
     pub(super) writer: tokio::sync::Mutex<()>,
+    pub(super) shared: Writer,
     pub(super) pace: Pace,
 }
 
@@ -49,14 +50,28 @@ struct Clean {
 #[derive(Default)]
 struct Marks {
     is_changed: AtomicBool,
-    /// One of [`TUNED`] was set.
-    is_tuned: AtomicBool,
+    tuning: Mutex<Tuning>,
+}
+
+/// The values that a guest set of [`TUNED`].
+#[derive(Default, Clone, PartialEq)]
+pub(super) struct Tuning([Option<String>; TUNED.len()]);
+
+impl Tuning {
+    pub(super) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+        for ((name, usual), value) in TUNED.iter().zip(&self.0) {
+            let value = value.as_deref().unwrap_or(usual);
+            connection.pragma_update_and_check(None, name, value, |_| Ok(())).optional()?;
+        }
+        Ok(())
+    }
 }
 
 /// A connection on loan to a guest.
 pub(super) struct Lease {
     pub(super) database: Arc<Database>,
     connection: Mutex<Option<Clean>>,
+    pub(super) changes: Changes,
 }
 
 impl Database {
@@ -66,6 +81,7 @@ impl Database {
             idle: Mutex::default(),
             open: AtomicUsize::new(0),
             writer: tokio::sync::Mutex::default(),
+            shared: Writer::default(),
             pace: Pace::default(),
         }
     }
@@ -84,7 +100,11 @@ impl Database {
             return Err(Error::Io(format!("more than {MAX_OPEN} connections are open")));
         }
         // From here on the lease counts, and ends when it is dropped.
-        let mut lease = Lease { database: self.clone(), connection: Mutex::new(None) };
+        let mut lease = Lease {
+            database: self.clone(),
+            connection: Mutex::new(None),
+            changes: Changes::default(),
+        };
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let clean = match idle {
             Some(it) => it,
@@ -94,14 +114,20 @@ impl Database {
         Ok(lease)
     }
 
-    fn connect(&self) -> rusqlite::Result<Clean> {
-        let mut connection = Connection::open(&self.path)?;
+    /// A connection as a guest finds it, but for what it may not do.
+    pub(super) fn open(&self) -> rusqlite::Result<Connection> {
+        let connection = Connection::open(&self.path)?;
         // Waiting is ours to do, see `Connection::execute`: SQLite would block the thread.
         connection.busy_timeout(std::time::Duration::ZERO)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         // Otherwise a cached statement may be compiled again for each set of parameters.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        Ok(connection)
+    }
+
+    fn connect(&self) -> rusqlite::Result<Clean> {
+        let mut connection = self.open()?;
         let marks = Arc::new(Marks::default());
         let seen = marks.clone();
         connection
@@ -117,19 +143,32 @@ impl Database {
         if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
             return;
         }
-        if marks.is_tuned.load(Relaxed) {
-            let reset = |(name, value): &(&str, &str)| {
-                connection.pragma_update_and_check(None, name, value, |_| Ok(())).optional().is_ok()
-            };
-            if !TUNED.iter().all(reset) {
+        if marks.tuning() != Tuning::default() {
+            if Tuning::default().apply(connection).is_err() {
                 return;
             }
-            marks.is_tuned.store(false, Relaxed);
+            *marks.tuning.lock().unwrap_or_else(PoisonError::into_inner) = Tuning::default();
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
             idle.push(clean);
         }
+    }
+}
+
+impl Marks {
+    fn tuning(&self) -> Tuning {
+        self.tuning.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it is one of [`TUNED`].
+    fn note_tuning(&self, pragma: &str, value: &str) -> bool {
+        let found = TUNED.iter().position(|(name, _)| pragma.eq_ignore_ascii_case(name));
+        if let Some(index) = found {
+            let mut tuning = self.tuning.lock().unwrap_or_else(PoisonError::into_inner);
+            tuning.0[index] = Some(value.to_owned());
+        }
+        found.is_some()
     }
 }
 
@@ -147,10 +186,9 @@ fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
         {
             Authorization::Ignore
         }
-        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
-            if TUNED.iter().any(|(name, _)| pragma_name.eq_ignore_ascii_case(name)) =>
+        AuthAction::Pragma { pragma_name, pragma_value: Some(value) }
+            if marks.note_tuning(pragma_name, value) =>
         {
-            marks.is_tuned.store(true, Relaxed);
             Authorization::Allow
         }
         AuthAction::Pragma { pragma_value: Some(_), .. }
@@ -165,6 +203,15 @@ fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
 }
 
 impl Lease {
+    /// What the shared connection must know to write for this guest; `None` where
+    /// the guest's own must: in a transaction, or where it differs from a new one.
+    pub(super) fn shares(&self) -> Option<Tuning> {
+        let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let Clean { connection, marks } = guard.as_ref()?;
+        let is_plain = connection.is_autocommit() && !marks.is_changed.load(Relaxed);
+        is_plain.then(|| marks.tuning())
+    }
+
     pub(super) fn with<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let clean = guard.as_ref().expect("a lease holds its connection until it is dropped");

@@ -1,9 +1,9 @@
 //! One statement on one connection, to its end.
 
 use rusqlite::{
-    Batch, Connection, ErrorCode, Statement,
+    Batch, Connection, ErrorCode, Statement, ToSql,
     fallible_iterator::FallibleIterator as _,
-    types::{Value as Bound, ValueRef},
+    types::{ToSqlOutput, ValueRef},
 };
 
 use crate::bindings::spin::sqlite::sqlite::{Error, RowResult, Value};
@@ -16,7 +16,7 @@ pub(super) enum Ran {
     /// It writes, and was not allowed to yet. Nothing happened.
     Writes,
     /// Another connection has the file. Nothing happened.
-    Busy(Outcome),
+    Busy(String),
 }
 
 /// A failure goes with columns and rows as far as they came.
@@ -25,6 +25,12 @@ pub(super) struct Outcome {
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<RowResult>,
     pub(super) failure: Option<Error>,
+}
+
+impl Outcome {
+    pub(super) fn failed(error: impl Into<String>) -> Self {
+        Self { failure: Some(Error::Io(error.into())), ..Self::default() }
+    }
 }
 
 enum Stopped {
@@ -52,8 +58,7 @@ pub(super) fn run(
         Ok(()) => return Ran::Done(outcome),
         Err(Stopped::Writes) => return Ran::Writes,
         Err(Stopped::Sqlite(error)) if outcome.rows.is_empty() && can_wait(connection, &error) => {
-            outcome.failure = Some(Error::Io(error.to_string()));
-            return Ran::Busy(outcome);
+            return Ran::Busy(error.to_string());
         }
         Err(Stopped::Sqlite(error)) => error.to_string(),
         Err(Stopped::TooLarge) => format!("a result of more than {MAX_RESULT_BYTES} bytes"),
@@ -98,7 +103,7 @@ fn step(
         return Err(Stopped::Writes);
     }
     outcome.columns = statement.column_names().map(str::to_owned).collect();
-    let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(bind)))?;
+    let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(Bound)))?;
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let mut values = Vec::with_capacity(outcome.columns.len());
@@ -116,13 +121,17 @@ fn step(
     Ok(())
 }
 
-fn bind(value: &Value) -> Bound {
-    match value {
-        Value::Integer(it) => Bound::Integer(*it),
-        Value::Real(it) => Bound::Real(*it),
-        Value::Text(it) => Bound::Text(it.clone()),
-        Value::Blob(it) => Bound::Blob(it.clone()),
-        Value::Null => Bound::Null,
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Value::Integer(it) => ValueRef::Integer(*it),
+            Value::Real(it) => ValueRef::Real(*it),
+            Value::Text(it) => ValueRef::Text(it.as_bytes()),
+            Value::Blob(it) => ValueRef::Blob(it),
+            Value::Null => ValueRef::Null,
+        }))
     }
 }
 

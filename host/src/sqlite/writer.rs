@@ -1,0 +1,235 @@
+//! One connection that writes for all guests, several statements to a transaction.
+//!
+//! A commit takes locks, appends pages to the log and empties every other
+//! connection's page cache. Statements that wait at the same time share it: each
+//! is still all or nothing by itself, and its guest is answered after the
+//! commit. What needs a connection of its own (transactions, pragmas, temporary
+//! tables) never comes here.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    BUSY_TIMEOUT,
+    database::{Database, Tuning},
+    pace::Pace,
+    statement::{self, Outcome, Ran},
+};
+use crate::bindings::spin::sqlite::sqlite::Value;
+
+const MAX_TOGETHER: usize = 64;
+/// Whoever waits for the first answer does not wait longer for the others'.
+const LONGEST: Duration = Duration::from_millis(5);
+
+#[derive(Default)]
+pub(super) struct Writer {
+    line: Mutex<Line>,
+    connection: Mutex<Option<(Connection, Tuning)>>,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Order>,
+    is_served: bool,
+}
+
+struct Order {
+    sql: String,
+    parameters: Vec<Value>,
+    tuning: Tuning,
+    answer: oneshot::Sender<Written>,
+}
+
+/// An outcome, and what it changed.
+#[derive(Default)]
+pub(super) struct Written {
+    pub(super) outcome: Outcome,
+    pub(super) changes: u64,
+    /// The row id of the last row that it inserted.
+    pub(super) inserted: Option<i64>,
+}
+
+enum Undone {
+    /// Another process, or a guest's own transaction, has the file.
+    Busy(String),
+    /// One of the statements took the others with it.
+    Apart,
+}
+
+/// Runs a statement that changes rows, in autocommit. Dropped before its turn, it does nothing.
+pub(super) async fn write(
+    database: &Arc<Database>,
+    sql: String,
+    parameters: Vec<Value>,
+    tuning: Tuning,
+) -> Written {
+    let (answer, written) = oneshot::channel();
+    if database.shared.enter(Order { sql, parameters, tuning, answer }) {
+        tokio::spawn(serve(Place { database: database.clone(), is_left: false }));
+    }
+    written.await.unwrap_or_else(|_| failed("the database's writer has ended"))
+}
+
+async fn serve(mut place: Place) {
+    loop {
+        // Whoever is ready to write joins in first.
+        tokio::task::yield_now().await;
+        let Some(orders) = place.database.shared.next() else {
+            place.is_left = true;
+            return;
+        };
+        let _turn = place.database.writer.lock().await;
+        run(&place.database, orders).await;
+    }
+}
+
+async fn run(database: &Database, mut orders: VecDeque<Order>) {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    let mut pause = Duration::from_micros(200);
+    // After one statement took all with it, each runs alone, and that one fails alone.
+    let mut most = MAX_TOGETHER;
+    while !orders.is_empty() {
+        let together = orders.len().min(most);
+        match attempt(database, &orders.make_contiguous()[..together]) {
+            Ok(written) => {
+                for (order, written) in orders.drain(..written.len()).zip(written) {
+                    // A guest that is gone wants no answer.
+                    drop(order.answer.send(written));
+                }
+            }
+            Err(Undone::Apart) => most = 1,
+            Err(Undone::Busy(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
+            Err(Undone::Busy(error)) => {
+                orders.drain(..).for_each(|it| drop(it.answer.send(failed(&error))));
+            }
+        }
+    }
+}
+
+/// Runs the first of `orders`, as many as there is time for, in one transaction.
+fn attempt(database: &Database, orders: &[Order]) -> Result<Vec<Written>, Undone> {
+    let mut slot = lock(&database.shared.connection);
+    if slot.is_none() {
+        let connection = database.open().map_err(|e| Undone::Busy(e.to_string()))?;
+        *slot = Some((connection, Tuning::default()));
+    }
+    let (connection, tuning) = slot.as_mut().expect("it was opened above");
+    if *tuning != orders[0].tuning {
+        orders[0].tuning.apply(connection).map_err(|e| Undone::Busy(e.to_string()))?;
+        *tuning = orders[0].tuning.clone();
+    }
+    match orders {
+        [alone] => Ok(vec![alone.run(connection, &database.pace)?]),
+        _ => together(connection, orders, &database.pace),
+    }
+}
+
+fn together(
+    connection: &Connection,
+    orders: &[Order],
+    pace: &Pace,
+) -> Result<Vec<Written>, Undone> {
+    execute(connection, "BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => Undone::Busy(error.to_string()),
+        _ => Undone::Apart,
+    })?;
+    let start = Instant::now();
+    let mut written = Vec::with_capacity(orders.len());
+    for order in orders.iter().take_while(|it| it.tuning == orders[0].tuning) {
+        if !written.is_empty() && start.elapsed() >= LONGEST {
+            break;
+        }
+        let ran = order.run(connection, pace);
+        // Some failures roll everything back.
+        match ran {
+            Ok(ran) if !connection.is_autocommit() => written.push(ran),
+            _ => return Err(apart(connection)),
+        }
+    }
+    let commit = || execute(connection, "COMMIT");
+    pace.run(("COMMIT", true), commit).map_err(|_| apart(connection))?;
+    Ok(written)
+}
+
+fn apart(connection: &Connection) -> Undone {
+    if !connection.is_autocommit() {
+        // Should this fail, so will the next statement.
+        drop(execute(connection, "ROLLBACK"));
+    }
+    Undone::Apart
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+impl Order {
+    fn run(&self, connection: &Connection, pace: &Pace) -> Result<Written, Undone> {
+        if self.answer.is_closed() {
+            return Ok(Written::default());
+        }
+        let before = connection.last_insert_rowid();
+        let work = || statement::run(connection, &self.sql, &self.parameters, true);
+        let outcome = match pace.run((&self.sql, true), work) {
+            Ran::Done(outcome) => outcome,
+            Ran::Busy(error) => return Err(Undone::Busy(error)),
+            Ran::Writes => Outcome::failed("a statement that may write was told that it may not"),
+        };
+        let changes = if outcome.failure.is_none() { connection.changes() } else { 0 };
+        let inserted = Some(connection.last_insert_rowid()).filter(|it| *it != before);
+        Ok(Written { outcome, changes, inserted })
+    }
+}
+
+fn failed(error: &str) -> Written {
+    Written { outcome: Outcome::failed(error), ..Written::default() }
+}
+
+impl Writer {
+    /// Whether somebody must come and serve the line.
+    fn enter(&self, order: Order) -> bool {
+        let mut line = lock(&self.line);
+        line.waiting.push_back(order);
+        !std::mem::replace(&mut line.is_served, true)
+    }
+
+    /// `None` ends the service.
+    fn next(&self) -> Option<VecDeque<Order>> {
+        let mut line = lock(&self.line);
+        line.is_served = !line.waiting.is_empty();
+        line.is_served.then(|| std::mem::take(&mut line.waiting))
+    }
+}
+
+/// Whoever serves the line. Ended early, by the end of a runtime, it sends all away.
+struct Place {
+    database: Arc<Database>,
+    /// It may be another's already.
+    is_left: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_left {
+            let mut line = lock(&self.database.shared.line);
+            line.is_served = false;
+            line.waiting.clear();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

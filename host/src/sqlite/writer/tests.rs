@@ -1,0 +1,194 @@
+//! Guests that write at the same time, each with a connection of its own.
+
+use futures::{future::join_all, poll};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{bindings::spin::sqlite::sqlite::Error, sqlite::Connection as Guest};
+
+struct File {
+    database: Arc<Database>,
+    _directory: TempDir,
+}
+
+impl File {
+    async fn with(schema: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::new(directory.path().join("db")));
+        let file = Self { database, _directory: directory };
+        for statement in schema {
+            file.guest().ok(statement).await;
+        }
+        file
+    }
+
+    fn guest(&self) -> Guest {
+        Guest(Arc::new(self.database.lease().unwrap()))
+    }
+}
+
+impl Guest {
+    async fn ask(&self, sql: &str) -> Outcome {
+        self.execute(sql.to_owned(), Vec::new()).await
+    }
+
+    async fn ok(&self, sql: &str) -> Vec<Vec<Value>> {
+        let outcome = self.ask(sql).await;
+        assert!(outcome.failure.is_none(), "{sql}: {:?}", outcome.failure);
+        outcome.rows.into_iter().map(|it| it.values).collect()
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        match self.ok(sql).await[..] {
+            [ref row] if let [Value::Integer(it)] = row[..] => it,
+            ref rows => panic!("{sql}: {rows:?}"),
+        }
+    }
+}
+
+fn error(outcome: Outcome) -> String {
+    match outcome.failure {
+        Some(Error::Io(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_fails_among_many_fails_alone() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER CHECK (n % 7 <> 0))"]).await;
+    let guests: Vec<_> = (0..50).map(|_| file.guest()).collect();
+    let writes = guests.iter().enumerate().map(async |(n, guest)| {
+        // Two rows: the second fails, and takes the first with it.
+        guest.ask(&format!("INSERT INTO t VALUES (1000001), ({n}) RETURNING n")).await
+    });
+    for (n, outcome) in join_all(writes).await.into_iter().enumerate() {
+        if n % 7 == 0 {
+            assert!(error(outcome).contains("CHECK"), "{n}");
+        } else {
+            assert_eq!(outcome.rows.len(), 2, "{n}: {:?}", outcome.failure);
+        }
+    }
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2 * 42);
+}
+
+#[tokio::test]
+async fn who_rolls_back_rolls_back_alone() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER UNIQUE)", "INSERT INTO t VALUES (3)"]).await;
+    let guests: Vec<_> = (0..10).map(|_| file.guest()).collect();
+    let writes = guests.iter().enumerate().map(async |(n, guest)| {
+        guest.ask(&format!("INSERT OR ROLLBACK INTO t VALUES ({n})")).await.failure.is_none()
+    });
+    let done = join_all(writes).await;
+    assert_eq!(done, (0..10).map(|n| n != 3).collect::<Vec<_>>());
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 10);
+}
+
+#[tokio::test]
+async fn what_is_refused_at_a_commit_is_refused_to_its_own_guest() {
+    let file = File::with(&[
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+        "INSERT INTO parents VALUES (1)",
+        "CREATE TABLE t (parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)",
+    ])
+    .await;
+    let guests: Vec<_> = (0..3).map(|_| file.guest()).collect();
+    let writes = guests.iter().enumerate().map(async |(n, guest)| {
+        guest.ask(&format!("INSERT INTO t VALUES ({n})")).await.failure.is_none()
+    });
+    assert_eq!(join_all(writes).await, [false, true, false]);
+}
+
+#[tokio::test]
+async fn each_guest_is_told_of_its_own_changes() {
+    let file = File::with(&["CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)"]).await;
+    let (one, two) = (file.guest(), file.guest());
+    tokio::join!(
+        one.ok("INSERT INTO t VALUES (10, 0), (11, 0)"),
+        two.ok("INSERT INTO t VALUES (20, 0)")
+    );
+    assert_eq!((one.changes(), one.last_insert_rowid()), (2, 11));
+    assert_eq!((two.changes(), two.last_insert_rowid()), (1, 20));
+    let asked = "SELECT changes() * 10000 + last_insert_rowid() * 100 + total_changes()";
+    assert_eq!(one.number(asked).await, 21102);
+    assert_eq!(two.number(asked).await, 12001);
+    two.ok("UPDATE t SET n = 1").await;
+    assert_eq!(two.number(asked).await, 32004);
+    assert_eq!(one.number(asked).await, 21102);
+
+    // In a transaction it is the guest's own connection that counts.
+    one.ok("BEGIN").await;
+    one.ok("INSERT INTO t VALUES (30, 0)").await;
+    assert_eq!((one.changes(), one.last_insert_rowid()), (1, 30));
+    assert_eq!(one.number(asked).await, 13003);
+    one.ok("ROLLBACK").await;
+    assert_eq!(two.number("SELECT count(*) FROM t").await, 3);
+}
+
+#[tokio::test]
+async fn a_statement_whose_first_word_does_not_tell_is_looked_at() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let guest = file.guest();
+    guest.ok("WITH x AS (SELECT 7 AS n) INSERT INTO t SELECT n FROM x").await;
+    assert_eq!(guest.number("WITH x AS (SELECT n FROM t) SELECT n FROM x").await, 7);
+    assert_eq!(guest.changes(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_anothers_is_waited_for() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let (other, guest, second) = (file.guest(), file.guest(), file.guest());
+    other.ok("BEGIN IMMEDIATE").await;
+    let mut writes = Box::pin(join_all([
+        guest.ask("INSERT INTO t VALUES (1)"),
+        second.ask("INSERT INTO t VALUES (2)"),
+    ]));
+    assert!(poll!(&mut writes).is_pending());
+    other.ok("INSERT INTO t VALUES (0)").await;
+    other.ok("COMMIT").await;
+    assert!(writes.await.iter().all(|it| it.failure.is_none()));
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 3);
+}
+
+#[tokio::test]
+async fn who_leaves_the_line_changes_nothing() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let (gone, guest) = (file.guest(), file.guest());
+    let mut write = Box::pin(gone.ask("INSERT INTO t VALUES (1)"));
+    assert!(poll!(&mut write).is_pending());
+    drop(write);
+    guest.ok("INSERT INTO t VALUES (2)").await;
+    assert_eq!(guest.number("SELECT sum(n) FROM t").await, 2);
+}
+
+#[tokio::test]
+async fn durability_is_that_of_whoever_writes() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let (fast, usual) = (file.guest(), file.guest());
+    fast.ok("PRAGMA synchronous = NORMAL").await;
+    for (guest, expected) in [(&fast, 1), (&usual, 2), (&fast, 1)] {
+        guest.ok("INSERT INTO t VALUES (1)").await;
+        let slot = lock(&file.database.shared.connection);
+        let (connection, _) = slot.as_ref().unwrap();
+        let level = connection.pragma_query_value(None, "synchronous", |it| it.get::<_, i64>(0));
+        assert_eq!(level.unwrap(), expected);
+    }
+}
+
+#[test]
+fn the_end_of_a_runtime_leaves_the_line_to_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Arc::new(Database::new(directory.path().join("db")));
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let guest = Guest(Arc::new(database.lease().unwrap()));
+    let first = runtime();
+    first.block_on(async {
+        guest.ok("CREATE TABLE t (n INTEGER)").await;
+        let mut write = Box::pin(guest.ask("INSERT INTO t VALUES (1)"));
+        assert!(poll!(&mut write).is_pending());
+    });
+    drop(first);
+    runtime().block_on(async {
+        guest.ok("INSERT INTO t VALUES (2)").await;
+        assert_eq!(guest.number("SELECT sum(n) FROM t").await, 2);
+    });
+}
