@@ -1,81 +1,101 @@
 //! Compiled components on disk, so that a second start takes milliseconds.
 //!
-//! An entry is named by the component's content and by what the compiler would
-//! do with it, so it never has to be invalidated. Nothing is ever deleted here.
+//! An entry is named by what it was made of and by what the compiler would do
+//! with it, so it never has to be invalidated. Its code is mapped, not read: it
+//! costs memory where it runs. Nothing is ever deleted here.
 
 use std::{
-    fs, io,
+    fs,
+    hash::{Hash as _, Hasher},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
-/// Compiled code, from `directory` if it is there. `compiling` is called before
-/// the slow path.
+/// A place for the compiled form of one component.
+pub(crate) struct Entry {
+    code: PathBuf,
+    checksum: PathBuf,
+}
+
+impl Entry {
+    /// `content` is all that the component is made of.
+    pub(crate) fn new(directory: &Path, engine: &Engine, content: &[u8; 32]) -> Self {
+        struct Feed(Sha256);
+        impl Hasher for Feed {
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.update(bytes);
+            }
+            fn finish(&self) -> u64 {
+                0
+            }
+        }
+        let mut feed = Feed(Sha256::new_with_prefix(content));
+        engine.precompile_compatibility_hash().hash(&mut feed);
+        let name = format!("{:x}", feed.0.finalize());
+        Self {
+            code: directory.join(format!("{name}.cwasm")),
+            checksum: directory.join(format!("{name}.crc32")),
+        }
+    }
+
+    /// A file that is damaged is as good as none. Truncation and foreign versions
+    /// are noticed; who can write into the directory can run code here.
+    pub(crate) fn load(&self, engine: &Engine) -> Option<Component> {
+        let noted = fs::read(&self.checksum).ok()?;
+        if noted != checksum(&self.code).ok()?.to_le_bytes() {
+            return None;
+        }
+        #[expect(
+            unsafe_code,
+            reason = "the file is as this program wrote it, to a directory of its own"
+        )]
+        // SAFETY: the checksum shows what `store` wrote, which is what the compiler made.
+        // Entries are replaced by renaming, so what is mapped never changes.
+        unsafe {
+            Component::deserialize_file(engine, &self.code).ok()
+        }
+    }
+
+    fn store(&self, code: &[u8]) -> io::Result<()> {
+        let directory = self.code.parent().expect("an entry is in a directory");
+        create_private(directory)?;
+        replace(&self.code, code)?;
+        replace(&self.checksum, &crc32fast::hash(code).to_le_bytes())
+    }
+}
+
+/// Compiles, which takes seconds, and keeps the result in `entry` if there is one.
 pub(crate) fn compile(
     engine: &Engine,
     bytes: &[u8],
-    directory: Option<&Path>,
-    compiling: impl FnOnce(),
+    entry: Option<&Entry>,
 ) -> wasmtime::Result<Component> {
-    let Some(directory) = directory else {
-        compiling();
-        return Component::new(engine, bytes);
-    };
-    let path = directory.join(name(engine, bytes));
-    if let Some(component) = load(engine, &path) {
-        return Ok(component);
-    }
-    compiling();
+    let Some(entry) = entry else { return Component::new(engine, bytes) };
     let code = engine.precompile_component(bytes)?;
     // A cache that cannot be written costs time, not the start.
-    match store(directory, &path, &code).ok().and_then(|()| load(engine, &path)) {
+    match entry.store(&code).ok().and_then(|()| entry.load(engine)) {
         Some(component) => Ok(component),
         None => Component::new(engine, bytes),
     }
 }
 
-fn name(engine: &Engine, bytes: &[u8]) -> PathBuf {
-    struct Feed(Sha256);
-    impl std::hash::Hasher for Feed {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
+fn checksum(path: &Path) -> io::Result<u32> {
+    let mut file = fs::File::open(path)?;
+    let mut part = vec![0; 256 << 10];
+    let mut sum = crc32fast::Hasher::new();
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(sum.finalize()),
+            length => sum.update(&part[..length]),
         }
-        fn finish(&self) -> u64 {
-            0
-        }
-    }
-    let mut feed = Feed(Sha256::new_with_prefix(bytes));
-    std::hash::Hash::hash(&engine.precompile_compatibility_hash(), &mut feed);
-    format!("{:x}.cwasm", feed.0.finalize()).into()
-}
-
-/// A file that is damaged is as good as none. Truncation and foreign versions
-/// are noticed; who can write into the directory can run code here.
-fn load(engine: &Engine, path: &Path) -> Option<Component> {
-    let (digest, code) = fs::read(path).ok().and_then(|it| {
-        let (digest, code) = it.split_first_chunk::<32>()?;
-        Some((*digest, code.to_vec()))
-    })?;
-    if digest != <[u8; 32]>::from(Sha256::digest(&code)) {
-        return None;
-    }
-    #[expect(
-        unsafe_code,
-        reason = "the file is as this program wrote it, to a directory of its own"
-    )]
-    // SAFETY: the digest shows what `store` wrote, which is what the compiler made.
-    unsafe {
-        Component::deserialize(engine, code).ok()
     }
 }
 
-fn store(directory: &Path, path: &Path, code: &[u8]) -> io::Result<()> {
-    create_private(directory)?;
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut content = Sha256::digest(code).to_vec();
-    content.extend_from_slice(code);
     fs::write(&temporary, content)?;
     fs::rename(&temporary, path)
 }

@@ -19,6 +19,7 @@ use wac_graph::{
 use crate::{
     denied,
     manifest::{Dependency, DependencyName},
+    sources::Sources,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,20 +41,17 @@ pub enum Error {
 }
 
 /// One component, nothing of it instantiated yet.
-pub(crate) fn compose(
-    id: &str,
-    source: Vec<u8>,
-    dependencies: &[(&Dependency, Vec<u8>)],
-) -> Result<Vec<u8>, Error> {
+pub(crate) fn compose(id: &str, sources: &Sources<'_>) -> Result<Vec<u8>, Error> {
+    let Sources { main, dependencies } = sources;
     if dependencies.is_empty() {
-        return Ok(source);
+        return Ok(main.bytes.clone());
     }
     let mut composition = Composition::default();
-    let main = composition.add(id, source)?;
+    let main = composition.add(id, main.bytes.clone())?;
     let imports: Vec<String> =
         composition.graph.types()[main.world].imports.keys().cloned().collect();
     let mut satisfied = BTreeMap::new();
-    for (index, (dependency, bytes)) in dependencies.iter().enumerate() {
+    for (index, (dependency, file)) in dependencies.iter().enumerate() {
         let matched: Vec<&String> =
             imports.iter().filter(|it| dependency.name.matches(it)).collect();
         if matched.is_empty() {
@@ -61,7 +59,7 @@ pub(crate) fn compose(
             return Err(Error::Unmatched(name, imports.join(", ")));
         }
         let package = format!("dependency{index}:{}", package_of(&dependency.name));
-        let bytes = denied::rename_imports(bytes, &dependency.inherit)
+        let bytes = denied::rename_imports(&file.bytes, &dependency.inherit)
             .map_err(|e| Error::Graph(e.to_string()))?;
         let provider = composition.add(&package, bytes)?;
         for import in matched {

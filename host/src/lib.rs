@@ -30,6 +30,7 @@ mod options;
 mod outbound;
 mod routes;
 mod server;
+mod sources;
 mod sqlite;
 mod state;
 mod template;

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::{Arc, Weak},
 };
 
@@ -17,7 +18,8 @@ use wasmtime_wasi_http::{handler::ProxyHandler, p3::bindings::ServicePre};
 use crate::{
     access_log::AccessLog,
     application::{Application, Running},
-    cache, compose, denied, engine,
+    cache::{self, Entry},
+    compose, denied, engine,
     fault::{Cause, Fault, Faults, LoadError},
     files,
     instance::Factory,
@@ -26,6 +28,7 @@ use crate::{
     options::{Cache, Options, Progress},
     outbound::AllowedHost,
     routes::Router,
+    sources::{File, Files, Sources},
     sqlite::Database,
     state::{Granted, Instance},
     variables,
@@ -42,6 +45,12 @@ pub(crate) fn load(path: &Path, options: Options) -> Result<Application, LoadErr
         }
         _ => Err(LoadError { manifest: path.to_owned(), faults: faults.into_vec() }),
     }
+}
+
+/// What a component runs as.
+enum Code {
+    Compiled(wasmtime::component::Component),
+    Composed(Vec<u8>, Option<Entry>),
 }
 
 /// One component, ready but for the application it belongs to.
@@ -90,25 +99,27 @@ impl<'a> Loader<'a> {
     fn load(self) -> Option<Vec<Part>> {
         let stores = self.stores();
         let databases = self.databases();
+        let engine = engine::engine(self.options.max_in_flight)
+            .map_err(|e| self.faults.report("engine", Cause::Engine(format!("{e:#}"))))
+            .ok()?;
+        let mut files = Files::default();
         let mut checked = Vec::new();
         for component in &self.manifest.components {
-            let bytes = self.bytes(component);
+            let code = self.code(component, &engine, &mut files);
             let granted = self.granted(component, &databases, &stores);
-            let is_served = self.manifest.served().any(|it| it.id == component.id);
-            if is_served && let Some(bytes) = bytes {
-                checked.push((granted, bytes));
+            if self.is_served(component)
+                && let Some(code) = code
+            {
+                checked.push((granted, code));
             }
         }
         if !self.faults.is_empty() {
             return None;
         }
-        let engine = engine::engine(self.options.max_in_flight)
-            .map_err(|e| self.faults.report("engine", Cause::Engine(format!("{e:#}"))))
-            .ok()?;
         let total = checked.len();
-        let link = |(index, (granted, bytes)): (usize, (Granted, Vec<u8>))| {
+        let link = |(index, (granted, code)): (usize, (Granted, Code))| {
             let progress = Progress { component: &granted.id.clone(), index: index + 1, total };
-            self.link(&engine, granted, &bytes, progress)
+            self.link(&engine, granted, code, progress)
                 .map_err(|fault| self.faults.report(fault.at, fault.cause))
                 .ok()
         };
@@ -119,19 +130,18 @@ impl<'a> Loader<'a> {
         &self,
         engine: &Engine,
         granted: Granted,
-        bytes: &[u8],
+        code: Code,
         progress: Progress<'_>,
     ) -> Result<Part, Fault> {
         let at = |cause| Fault { at: format!("component.{}", granted.id), cause };
-        let in_state = self.state_dir.join("cache");
-        let directory = match &self.options.cache {
-            Cache::Off => None,
-            Cache::InState => Some(&*in_state),
-            Cache::Directory(path) => Some(&**path),
+        let component = match code {
+            Code::Compiled(component) => component,
+            Code::Composed(bytes, entry) => {
+                self.options.progress.iter().for_each(|it| it(&progress));
+                cache::compile(engine, &bytes, entry.as_ref())
+                    .map_err(|e| at(Cause::Compile(format!("{e:#}"))))?
+            }
         };
-        let report = || self.options.progress.iter().for_each(|it| it(&progress));
-        let component = cache::compile(engine, bytes, directory, report)
-            .map_err(|e| at(Cause::Compile(format!("{e:#}"))))?;
         let link = || {
             let mut linker = engine::linker(engine)?;
             denied::add_to_linker(&mut linker, engine, &component)?;
@@ -141,22 +151,47 @@ impl<'a> Loader<'a> {
         Ok(Part { granted, service })
     }
 
-    /// The component with its dependencies in it, checked as far as its types go.
-    fn bytes(&self, component: &Component) -> Option<Vec<u8>> {
+    /// The component with its dependencies in it: as it was compiled before, or composed now and
+    /// checked as far as its types go.
+    fn code(&self, component: &Component, engine: &Engine, files: &mut Files) -> Option<Code> {
         let at = format!("component.{}", component.id);
-        let source = self.read(&component.source, format!("{at}.source"))?;
+        let sources = self.sources(component, &at, files)?;
+        let in_state = self.state_dir.join("cache");
+        let directory = match &self.options.cache {
+            Cache::Off => None,
+            Cache::InState => Some(&*in_state),
+            Cache::Directory(path) => Some(&**path),
+        };
+        let entry = directory.map(|it| Entry::new(it, engine, &sources.digest()));
+        // Only what passed every check was ever compiled.
+        if let Some(compiled) = entry.as_ref().and_then(|it| it.load(engine)) {
+            return Some(Code::Compiled(compiled));
+        }
+        let bytes = compose::compose(&component.id, &sources)
+            .map_err(|e| self.faults.report(&*at, e.into()))
+            .ok()?;
+        self.check_interface(&bytes, &at, self.is_served(component));
+        Some(Code::Composed(bytes, entry))
+    }
+
+    fn sources(
+        &self,
+        component: &'a Component,
+        at: &str,
+        files: &mut Files,
+    ) -> Option<Sources<'a>> {
+        let main = self.read(&component.source, format!("{at}.source"), files)?;
         let mut dependencies = Vec::new();
         for dependency in &component.dependencies {
             let path = self.provider(dependency)?;
             let at = format!("{at}.dependencies.{:?}", dependency.name.to_string());
-            dependencies.push((dependency, self.read(&path, at)?));
+            dependencies.push((dependency, self.read(&path, at, files)?));
         }
-        let bytes = compose::compose(&component.id, source, &dependencies)
-            .map_err(|e| self.faults.report(&*at, e.into()))
-            .ok()?;
-        let is_served = self.manifest.served().any(|it| it.id == component.id);
-        self.check_interface(&bytes, &at, is_served);
-        Some(bytes)
+        Some(Sources { main, dependencies })
+    }
+
+    fn is_served(&self, component: &Component) -> bool {
+        self.manifest.served().any(|it| it.id == component.id)
     }
 
     fn provider(&self, dependency: &Dependency) -> Option<PathBuf> {
@@ -190,9 +225,10 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn read(&self, path: &Path, at: String) -> Option<Vec<u8>> {
+    fn read(&self, path: &Path, at: String, files: &mut Files) -> Option<Rc<File>> {
         let path = self.manifest.directory.join(path);
-        std::fs::read(&path)
+        files
+            .read(&path)
             .map_err(|e| {
                 self.faults.report(at, Cause::Unreadable { path, reason: e.to_string() });
             })

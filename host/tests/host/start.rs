@@ -29,7 +29,9 @@ fn a_component_is_compiled_once() {
     assert_eq!(compiled(directory.path(), Cache::InState), ["guest (1/1)"]);
     assert_eq!(compiled(directory.path(), Cache::InState), [""; 0]);
     let cache = directory.path().join(".spin/cache");
-    let entry = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let entries = fs::read_dir(&cache).unwrap().map(|it| it.unwrap().path());
+    let is_code = |it: &std::path::PathBuf| it.extension().is_some_and(|it| it == "cwasm");
+    let entry = { entries }.find(is_code).unwrap();
 
     let mut damaged = fs::read(&entry).unwrap();
     let middle = damaged.len() / 2;
