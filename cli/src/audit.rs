@@ -102,7 +102,8 @@ async fn adopt(which: &Which) -> Result<()> {
     let (db, key) = (which.database()?, which.key()?);
     for org in which.organisations(&db).await? {
         if let Some(head) = check::adopt(&db, &key, &org, now()).await? {
-            let hash = head.sealed_hash.map_or_else(|| "-".to_owned(), |it| it.to_hex());
+            let hash =
+                head.sealed_hash.map_or_else(|| "-".to_owned(), domain::secrets::Digest::to_hex);
             println!("{org}: adopted {}:{hash}", head.sealed_seq);
         }
     }

@@ -177,7 +177,7 @@ mod tests {
     fn what_is_asked_is_described_as_it_is_taken() {
         let asked = Query::outline(|query| {
             query.whole("n", 1, 9)?;
-            query.word("format", &["csv", "json"])
+            query.word("format", &["csv", "json"]).map(drop)
         });
         assert_eq!(asked["n"], json!({ "type": "integer", "minimum": 1, "maximum": 9 }));
         assert_eq!(asked["format"], json!({ "enum": ["csv", "json"] }));

@@ -287,7 +287,9 @@ mod tests {
         check(
             |head, rows| {
                 (head.sealed_seq, head.sealed_hash) = (3, rows[2].hash);
-                rows[3..].iter_mut().for_each(|it| it.hash = None);
+                for it in &mut rows[3..] {
+                    it.hash = None;
+                }
                 rows[4].actor = "eve".into();
             },
             (3, FaultKind::Head),
@@ -295,7 +297,9 @@ mod tests {
         check(
             |head, rows| {
                 *head = Head { last_seq: ROWS, ..Head::default() };
-                rows.iter_mut().for_each(|it| it.hash = None);
+                for it in &mut *rows {
+                    it.hash = None;
+                }
                 rows[4].actor = "eve".into();
             },
             (1, FaultKind::Head),

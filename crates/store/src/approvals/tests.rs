@@ -242,8 +242,9 @@ async fn nobody_approves_as_somebody_they_made() {
             .unwrap()
             .unwrap();
         let name = accounts::Name::parse(id).unwrap();
-        let verifier = Verifier::nobodys();
-        users::insert_invited(db, &id.into(), &name, &verifier, &digest, NOW)
+        let (id, verifier) = (id.into(), Verifier::nobodys());
+        let new = users::Invited { id: &id, name: &name, verifier: &verifier };
+        users::insert_invited(db, &new, &digest, NOW, &entry("user.accept"))
             .await
             .unwrap()
             .unwrap();
