@@ -166,6 +166,12 @@ fn manifest() -> Result<String> {
             .and_then(|it| it.as_str())
             .context("a component has a source")?;
         component.insert("source".into(), root.join(source).display().to_string().into());
+        let files = component.get_mut("files").and_then(|it| it.as_array_mut());
+        for file in files.into_iter().flatten().filter_map(|it| it.as_table_mut()) {
+            let source = file.get("source").and_then(|it| it.as_str()).context("no source")?;
+            let source = root.join(source).display().to_string();
+            file.insert("source".into(), source.into());
+        }
     }
     Ok(toml::to_string(&manifest)?)
 }
