@@ -262,6 +262,12 @@ async fn each_change_is_an_entry_of_whoever_made_it() {
     let newest =
         async || admin.get("/api/audit?limit=1").await.expect(200).data()["entries"][0].clone();
     let state = |status: &str, tags: Value| json!({"hostname": "ws-1", "status": status, "tags": tags, "rotation_started_at": null});
+    // What is true of several at once says of each what it was.
+    let became = |status: &str, tags: Value, was: &str| {
+        let mut state = state(status, tags);
+        state["details"] = json!({"agents": [{"id": agent.id(), "status": was}]});
+        state
+    };
     let body = json!({"status": "disabled", "tags": ["x"]});
     operator(&app).patch(&path(&agent), &body).await.expect(200);
     let entry = newest().await;
@@ -270,7 +276,7 @@ async fn each_change_is_an_entry_of_whoever_made_it() {
         (&json!("user_operator"), &json!("agent.update"), &json!(agent.id()))
     );
     assert_eq!(entry["before"], state("active", json!([])));
-    assert_eq!(entry["after"], state("disabled", json!(["x"])));
+    assert_eq!(entry["after"], became("disabled", json!(["x"]), "active"));
     admin.request(Method::DELETE, &path(&agent)).send().await.expect(200);
     let entry = newest().await;
     assert_eq!(
@@ -278,5 +284,5 @@ async fn each_change_is_an_entry_of_whoever_made_it() {
         (&json!("user_admin"), &json!("agent.decommission"), &json!(agent.id()))
     );
     assert_eq!(entry["before"], state("disabled", json!(["x"])));
-    assert_eq!(entry["after"], state("decommissioned", json!(["x"])));
+    assert_eq!(entry["after"], became("decommissioned", json!(["x"]), "disabled"));
 }

@@ -76,6 +76,11 @@ fn age_work(app: &App, agent: &Agent, days: u32) {
     let sql = "UPDATE agent_days SET day = day - ?2, last_completed_at = last_completed_at - ?2 * 86400000
                 WHERE agent_id = ?1";
     app.database().execute(sql, (agent.id(), days));
+    let sql = "UPDATE agents
+                  SET completed_hour = coalesce((SELECT max(last_completed_at) / 3600000
+                                                   FROM agent_days WHERE agent_id = agents.id), 0)
+                WHERE id = ?1";
+    app.database().execute(sql, [agent.id()]);
 }
 
 /// As if the agent had reported that many times, once per five minutes, beginning that long ago.
