@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{App, Machine, Operator};
 
-use crate::{
+use super::{
     DAY, ORG, OTHER, age_work, complete, enroll, enroll_in, fail, gone, operator, path, report,
 };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tests::{Agent, App, Operator};
 
-use crate::{AGENTS, DAY, NOBODY, ORG, OTHER, enroll, fail, operator, path, report};
+use super::{AGENTS, DAY, NOBODY, ORG, OTHER, enroll, fail, operator, path, report};
 
 async fn samples(by: &Operator, agent: &Agent, query: &str) -> Vec<Value> {
     let answer = by.get(&format!("{}/heartbeats{query}", path(agent))).await.expect(200);

@@ -61,7 +61,7 @@ fn everything(app: &App) -> String {
             "SELECT group_concat('quote(\"' || name || '\")', ' || ') FROM pragma_table_info(?1)";
         let columns: String = app.database().value(columns, [table]);
         app.database().value::<String>(
-            &format!("SELECT group_concat({columns} || char(10), '') FROM {table}"),
+            &format!("SELECT coalesce(group_concat({columns} || char(10), ''), '') FROM {table}"),
             [],
         )
     };

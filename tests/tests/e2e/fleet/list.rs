@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde_json::{Value, json};
 use tests::{Agent, App, Machine, Operator, agent::Heard};
 
-use crate::{
+use super::{
     AGENTS, DAY, ORG, OTHER, age_work, complete, enroll, enroll_in, fail, gone, ids, operator,
     path, report,
 };

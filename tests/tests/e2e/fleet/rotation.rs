@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 use tests::{Answer, App, Operator};
 
-use crate::{AGENTS, NOBODY, ORG, enroll, gone, operator, path};
+use super::{AGENTS, NOBODY, ORG, enroll, gone, operator, path};
 
 async fn rotate(by: &Operator, id: &str) -> Answer {
     by.request(Method::POST, &format!("{AGENTS}/{id}/rotate-key")).send().await

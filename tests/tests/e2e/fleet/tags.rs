@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::{Agent, Answer, App, Operator};
 
-use crate::{AGENTS, NOBODY, ORG, enroll, gone, operator, path};
+use super::{AGENTS, NOBODY, ORG, enroll, gone, operator, path};
 
 async fn add(by: &Operator, agent: &Agent, tag: &str) -> Answer {
     by.post(&format!("{}/tags", path(agent)), &json!({ "tag": tag })).await

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{Agent, Answer, App, Operator};
 
-use crate::{AGENTS, NOBODY, ORG, OTHER, enroll, enroll_in, gone, ids, operator, path};
+use super::{AGENTS, NOBODY, ORG, OTHER, enroll, enroll_in, gone, ids, operator, path};
 
 async fn bulk(by: &Operator, agent_ids: &Value, action: &str, tag: Option<&str>) -> Answer {
     let mut body = json!({ "agent_ids": agent_ids, "action": action });

@@ -7,7 +7,7 @@ use tests::{
     executables::{ELF_AMD64, elf},
 };
 
-use crate::{AGENTS, NOBODY, ORG, enroll, gone, operator, path};
+use super::{AGENTS, NOBODY, ORG, enroll, gone, operator, path};
 
 const TEST: &str = "2f0b3f06-2f0d-4b44-93d9-5d4ed7f6d6c1";
 const STATUSES: &str = r#"Invalid option: expected one of "active"|"disabled""#;

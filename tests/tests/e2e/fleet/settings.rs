@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::{Answer, App, Operator, Person};
 
-use crate::{ORG, OTHER, operator};
+use super::{ORG, OTHER, operator};
 
 const PATH: &str = "/api/agent/admin/settings/auto-rotation";
 
