@@ -211,7 +211,7 @@ async fn whoever_completed_nothing_for_a_week_is_stale() {
         let mut expected = expected.to_vec();
         expected.sort_unstable();
         let health = read(&operator, HEALTH).await;
-        let mut shown: Vec<_> = health["stale_agent_ids"].as_array().expect("a list").to_vec();
+        let mut shown = health["stale_agent_ids"].as_array().expect("a list").clone();
         shown.sort_by_key(ToString::to_string);
         assert_eq!(json!(shown), json!(expected));
         assert_eq!(health["stale_agent_count"], expected.len());
