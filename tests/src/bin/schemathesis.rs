@@ -36,7 +36,8 @@ type Seen = BTreeMap<String, BTreeMap<u64, u32>>;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let folder = root().join("target/schemathesis");
+    // The environment's programs know their own place: it must be one that stays.
+    let folder = root().join("target").canonicalize()?.join("schemathesis");
     let program = installed(&folder).await?;
     let installation = Installation::new()?;
     let running = installation.start().await?;
