@@ -8,9 +8,12 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-/// The workspace's root: the parent of this crate's folder.
+/// The workspace's root: the parent of this crate's folder, as cargo tells it now. Clones that share
+/// a build cache may run what another of them compiled.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    folder.parent().expect("xtask lies in the workspace").to_owned()
 }
 
 pub(crate) struct Run(Command);
