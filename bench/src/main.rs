@@ -33,6 +33,9 @@ struct Options {
     /// Agents in the fleet
     #[arg(long, default_value_t = 10_000)]
     agents: usize,
+    /// Leave out an administrator's lists, whose organisation takes a minute to fill
+    #[arg(long)]
+    no_lists: bool,
 }
 
 #[tokio::main]
@@ -69,7 +72,9 @@ async fn main() -> Result<()> {
     report.row("command cycle: poll, execute, report", &commands, &hello);
     report.row("hello, at the end", &again, &hello);
     report.memory(server.resident_mib()?);
-    lists::measure(&installation, &server, &load, &mut report).await?;
+    if !options.no_lists {
+        lists::measure(&installation, &server, &load, &mut report).await?;
+    }
     report.print();
     server.stop().await
 }

@@ -10,7 +10,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(options: &Options, first_start: Duration, cold_start: Duration) -> Self {
-        let Options { seconds, connections, agents } = options;
+        let Options { seconds, connections, agents, .. } = options;
         let lines = vec![
             format!(
                 "{}; {connections} connections, {seconds} s a figure, {agents} agents",
