@@ -8,11 +8,6 @@ mod routes;
 
 use std::sync::LazyLock;
 
-use spin_sdk::{
-    http::Request as Received,
-    http_service,
-    wasip3::http::types::{ErrorCode, Response as Sent},
-};
 use web::{Routes, edge};
 
 #[expect(clippy::pedantic, reason = "generated")]
@@ -52,10 +47,7 @@ fn routes() -> Routes {
         .described(routes::device::logout::describe)
 }
 
-#[http_service]
-async fn handle(received: Received) -> Result<Sent, ErrorCode> {
-    edge::serve(&ROUTES, received).await
-}
+web::export!(ROUTES);
 
 #[cfg(test)]
 mod tests {

@@ -7,16 +7,11 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spin_sdk::{
-    http::Request as Received,
-    http_service,
-    wasip3::http::types::{ErrorCode, Response as Sent},
-};
 use web::{
     Answer, Request, Response, Routes, StatusCode,
     contract::Fault,
     cron::{Run, Scheduler},
-    edge, log,
+    log,
     openapi::Operation,
 };
 
@@ -108,10 +103,7 @@ async fn sweep_blobs(run: &Run, done: &mut Done) -> Result<(), Fault> {
     Ok(())
 }
 
-#[http_service]
-async fn handle(received: Received) -> Result<Sent, ErrorCode> {
-    edge::serve(&ROUTES, received).await
-}
+web::export!(ROUTES);
 
 #[cfg(test)]
 mod tests {

@@ -7,15 +7,9 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spin_sdk::{
-    http::Request as Received,
-    http_service,
-    wasip3::http::types::{ErrorCode, Response as Sent},
-};
 use web::{
     Answer, Request, Response, Routes, StatusCode,
     cron::{Run, Scheduler},
-    edge,
     openapi::Operation,
 };
 
@@ -75,10 +69,7 @@ async fn ingest(_: Scheduler, _: Request) -> Answer {
     Response::data(StatusCode::OK, &report)
 }
 
-#[http_service]
-async fn handle(received: Received) -> Result<Sent, ErrorCode> {
-    edge::serve(&ROUTES, received).await
-}
+web::export!(ROUTES);
 
 #[cfg(test)]
 mod tests {

@@ -7,16 +7,10 @@ use std::{future::Future, sync::LazyLock};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spin_sdk::{
-    http::Request as Received,
-    http_service,
-    wasip3::http::types::{ErrorCode, Response as Sent},
-};
 use web::{
     Answer, Request, Response, Routes, StatusCode,
     contract::Fault,
     cron::{Run, Scheduler},
-    edge,
     openapi::Operation,
 };
 
@@ -115,10 +109,7 @@ async fn judge(run: &mut Run) -> u32 {
     })
 }
 
-#[http_service]
-async fn handle(received: Received) -> Result<Sent, ErrorCode> {
-    edge::serve(&ROUTES, received).await
-}
+web::export!(ROUTES);
 
 #[cfg(test)]
 mod tests {

@@ -6,14 +6,7 @@ use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use spin_sdk::{
-    http::Request as Received,
-    http_service,
-    wasip3::http::types::{ErrorCode, Response as Sent},
-};
-use web::{
-    Answer, Request, Response, Routes, StatusCode, cron::Scheduler, edge, openapi::Operation,
-};
+use web::{Answer, Request, Response, Routes, StatusCode, cron::Scheduler, openapi::Operation};
 
 #[expect(clippy::pedantic, reason = "generated")]
 mod bindings {
@@ -72,10 +65,7 @@ async fn tick(_: Scheduler, _: Request) -> Answer {
     Response::json(StatusCode::OK, &Done { success: true, message: "Schedules processed", data })
 }
 
-#[http_service]
-async fn handle(received: Received) -> Result<Sent, ErrorCode> {
-    edge::serve(&ROUTES, received).await
-}
+web::export!(ROUTES);
 
 #[cfg(test)]
 mod tests {

@@ -7,12 +7,7 @@ mod routes;
 
 use std::sync::LazyLock;
 
-use spin_sdk::{
-    http::Request as Received,
-    http_service,
-    wasip3::http::types::{ErrorCode, Response as Sent},
-};
-use web::{Request, Response, Routes, edge, relocate};
+use web::{Request, Response, Routes, relocate};
 
 #[expect(clippy::pedantic, reason = "generated")]
 mod bindings {
@@ -63,10 +58,7 @@ fn elsewhere(request: &Request) -> Option<Response> {
     relocate::to_canonical(request, ELSEWHERE)
 }
 
-#[http_service]
-async fn handle(received: Received) -> Result<Sent, ErrorCode> {
-    edge::serve(&ROUTES, received).await
-}
+web::export!(ROUTES);
 
 #[cfg(test)]
 mod tests {

@@ -95,18 +95,21 @@ impl Request {
             discard(incoming, rules.patience).await;
             return Err(rules.oversize());
         }
-        let packed = collect(incoming, announced.unwrap_or(0), rules).await?;
+        let packed = collect(incoming, announced, rules).await?;
         encoding.unpack(packed, rules.limit)?.ok_or_else(|| rules.oversize())
     }
 }
 
+/// A body of known length is over with its last byte: to hear so would be another wait.
 async fn collect(
     mut incoming: Incoming,
-    expected: usize,
+    announced: Option<usize>,
     rules: Rules,
 ) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(expected.min(MEBIBYTE));
-    while let Some(chunk) = incoming.next().await {
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(MEBIBYTE));
+    while announced != Some(bytes.len())
+        && let Some(chunk) = incoming.next().await
+    {
         let chunk = chunk.map_err(|_| aborted())?;
         if bytes.len() + chunk.len() > rules.limit {
             drop(bytes);

@@ -2,12 +2,14 @@
 //!
 //! The list is built as the host takes it, without a map in between: this runs for every request.
 
+use std::cell::RefCell;
+
 use http::{StatusCode, header};
 
 use crate::{Response, response::Body, settings::Settings};
 
-/// Names and values as the host takes them.
-pub(crate) type Lines = Vec<(String, Vec<u8>)>;
+/// Name and value as the host takes them.
+pub(crate) type Line = (String, Vec<u8>);
 
 /// fleet.md §1.2 and the constant half of §1.3.
 const FIXED: [(&str, &str); 15] = [
@@ -34,28 +36,42 @@ const FIXED: [(&str, &str); 15] = [
     ("access-control-expose-headers", "Authorization,Content-Disposition"),
 ];
 
-/// Every header of an answer. A stream's length is known, too: without one the client waits.
-pub(crate) fn lines(response: &Response, settings: &Settings, request_id: &str) -> Lines {
-    let mut lines = Lines::with_capacity(FIXED.len() + response.headers.len() + 3);
-    lines.extend(FIXED.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())));
-    lines
-        .push(("access-control-allow-origin".to_owned(), settings.cors_origin.as_bytes().to_vec()));
-    lines.push(("x-request-id".to_owned(), request_id.as_bytes().to_vec()));
-    lines.extend(
-        response
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())),
-    );
-    let length = match &response.body {
+/// Gives every header of an answer to `take`. A stream's length is known, too: without one the
+/// client waits. What is the same in every answer is written once per instance.
+pub(crate) fn with_lines<T>(
+    response: &Response,
+    settings: &Settings,
+    request_id: &str,
+    take: impl FnOnce(&[Line]) -> T,
+) -> T {
+    thread_local! {
+        static LINES: RefCell<Vec<Line>> = RefCell::new(
+            FIXED.iter().map(|(name, value)| line(name, value.as_bytes())).collect(),
+        );
+    }
+    LINES.with_borrow_mut(|lines| {
+        lines.push(line("access-control-allow-origin", settings.cors_origin.as_bytes()));
+        lines.push(line("x-request-id", request_id.as_bytes()));
+        lines.extend(response.headers.iter().map(|(name, it)| line(name.as_str(), it.as_bytes())));
+        if let Some(length) = length(response) {
+            lines.push(line(header::CONTENT_LENGTH.as_str(), length.to_string().as_bytes()));
+        }
+        let taken = take(lines);
+        lines.truncate(FIXED.len());
+        taken
+    })
+}
+
+fn line(name: &str, value: &[u8]) -> Line {
+    (name.to_owned(), value.to_owned())
+}
+
+fn length(response: &Response) -> Option<u64> {
+    match &response.body {
         Body::Full(bytes) => Some(bytes.len() as u64),
         Body::Stream { size, .. } => *size,
         Body::Empty => (response.status != StatusCode::NO_CONTENT).then_some(0),
-    };
-    if let Some(length) = length {
-        lines.push((header::CONTENT_LENGTH.as_str().to_owned(), length.to_string().into_bytes()));
     }
-    lines
 }
 
 #[cfg(test)]
@@ -70,11 +86,12 @@ mod tests {
             cors_origin: HeaderValue::from_static("https://console.example"),
             ..Settings::default()
         };
-        let lines = lines(response, &settings, "r1");
-        lines
-            .into_iter()
-            .map(|(name, value)| format!("{name}: {}", String::from_utf8(value).unwrap()))
-            .collect()
+        with_lines(response, &settings, "r1", |lines| {
+            let shown = lines
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", str::from_utf8(value).unwrap()));
+            shown.collect()
+        })
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct Request {
 impl Request {
     pub(crate) fn new(
         method: Method,
-        target: &str,
+        target: String,
         headers: HeaderMap,
         body: Incoming,
         settings: &Settings,
@@ -41,7 +41,7 @@ impl Request {
         let id = request_id::of(&headers);
         Self {
             method,
-            target: target.to_owned(),
+            target,
             headers,
             id,
             body: Some(body),

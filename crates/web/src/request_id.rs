@@ -1,5 +1,10 @@
 //! The name of a request in our log: the caller's own, where it has one, so that two logs can be joined.
 
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
 use http::HeaderMap;
 
 /// A valid `X-Request-Id`, else the trace id of a valid `traceparent`, else a new one.
@@ -30,31 +35,42 @@ fn trace_id(traceparent: &str) -> Option<&str> {
     (valid && id.bytes().any(|it| it != b'0')).then_some(id)
 }
 
-#[cfg(target_family = "wasm")]
+/// Random for each instance and counted within it: asking the host for randomness costs a call.
 fn fresh() -> String {
-    use spin_sdk::wasip3::random::random::get_random_u64;
+    static INSTANCE: LazyLock<u64> = LazyLock::new(random);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}{:016x}", *INSTANCE, COUNT.fetch_add(1, Relaxed))
+}
 
-    format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
+#[cfg(target_family = "wasm")]
+fn random() -> u64 {
+    spin_sdk::wasip3::random::random::get_random_u64()
 }
 
 /// Outside a component nobody reads the log.
 #[cfg(not(target_family = "wasm"))]
-fn fresh() -> String {
-    "0".repeat(32)
+fn random() -> u64 {
+    0
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use http::HeaderValue;
 
     use super::*;
 
-    #[track_caller]
-    fn check(sent: &[(&'static str, &'static str)], expected: &str) {
+    fn id(sent: &[(&'static str, &'static str)]) -> String {
         let headers = sent
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        assert_eq!(of(&headers.collect()), expected);
+        of(&headers.collect())
+    }
+
+    #[track_caller]
+    fn check(sent: &[(&'static str, &'static str)], expected: &str) {
+        assert_eq!(id(sent), expected);
     }
 
     const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -67,12 +83,19 @@ mod tests {
 
     #[test]
     fn an_id_that_could_forge_a_log_line_is_replaced() {
-        let new = "0".repeat(32);
-        check(&[("x-request-id", "a b")], &new);
-        check(&[("x-request-id", "\"}")], &new);
-        check(&[("x-request-id", "")], &new);
-        check(&[("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01")], &new);
-        check(&[("traceparent", "garbage")], &new);
-        check(&[], &new);
+        let zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+        let mut seen = BTreeSet::new();
+        for sent in [
+            &[("x-request-id", "a b")][..],
+            &[("x-request-id", "\"}")],
+            &[("x-request-id", "")],
+            &[("traceparent", zero)],
+            &[("traceparent", "garbage")],
+            &[],
+        ] {
+            let new = id(sent);
+            assert!(new.len() == 32 && new.bytes().all(|it| it.is_ascii_hexdigit()), "{new}");
+            assert!(seen.insert(new), "{sent:?}");
+        }
     }
 }
