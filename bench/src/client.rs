@@ -27,12 +27,38 @@ pub(crate) struct Load {
 }
 
 pub(crate) struct Measured {
-    pub(crate) per_second: f64,
-    /// Microseconds of processor time that the server spent on each.
-    pub(crate) processor: f64,
+    elapsed: Duration,
+    /// Processor time of the server.
+    spent: Duration,
     /// Microseconds.
     pub(crate) latencies: Histogram<u64>,
 }
+
+impl Measured {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.requests() / self.elapsed.as_secs_f64()
+    }
+
+    /// Microseconds of processor time that the server spent on each.
+    pub(crate) fn processor(&self) -> f64 {
+        self.spent.as_secs_f64() * 1e6 / self.requests()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
+    fn requests(&self) -> f64 {
+        self.latencies.len() as f64
+    }
+
+    fn after(mut self, earlier: Self) -> Result<Self> {
+        self.elapsed += earlier.elapsed;
+        self.spent += earlier.spent;
+        self.latencies.add(&earlier.latencies).context("histograms of one shape add up")?;
+        Ok(self)
+    }
+}
+
+const WARM_UP: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_secs(1);
 
 pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
@@ -57,42 +83,54 @@ impl Connection {
     }
 }
 
+/// Makes a request of a running number.
+pub(crate) type Make<'a> = &'a (dyn Fn(usize) -> Expected + Sync);
+
 impl Load {
-    /// Sends what `request` makes of a running number, until the time is over.
-    pub(crate) async fn repeat(
-        &self,
-        request: &(impl Fn(usize) -> Expected + Sync),
-    ) -> Result<Measured> {
+    /// Sends what `request` makes, until the time is over.
+    pub(crate) async fn repeat(&self, request: Make<'_>) -> Result<Measured> {
         // The first second warms instances, caches and the branch predictor.
-        self.run(request, self.duration.min(Duration::from_secs(1)), usize::MAX).await?;
+        self.run(request, self.duration.min(WARM_UP), usize::MAX).await?;
         self.run(request, self.duration, usize::MAX).await
     }
 
-    /// Sends so many requests, after a few that warm up.
-    pub(crate) async fn times(
+    /// As [`repeat`](Self::repeat) for each of several, in turns of a second: a machine that
+    /// slows down or speeds up meanwhile does so for all.
+    pub(crate) async fn take_turns<const N: usize>(
         &self,
-        count: usize,
-        request: &(impl Fn(usize) -> Expected + Sync),
-    ) -> Result<Measured> {
+        requests: [Make<'_>; N],
+    ) -> Result<[Measured; N]> {
+        for request in requests {
+            self.run(request, self.duration.min(WARM_UP), usize::MAX).await?;
+        }
+        let mut sums = [const { None }; N];
+        let mut left = self.duration;
+        while !left.is_zero() {
+            let turn = left.min(TURN);
+            for (request, sum) in requests.into_iter().zip(&mut sums) {
+                let measured = self.run(request, turn, usize::MAX).await?;
+                *sum = Some(match sum.take() {
+                    None => measured,
+                    Some(sum) => measured.after(sum)?,
+                });
+            }
+            left -= turn;
+        }
+        Ok(sums.map(|it| it.expect("there is at least one turn")))
+    }
+
+    /// Sends so many requests, after a few that warm up.
+    pub(crate) async fn times(&self, count: usize, request: Make<'_>) -> Result<Measured> {
         self.run(request, Duration::MAX, count / 10).await?;
         self.run(request, Duration::MAX, count).await
     }
 
     /// Sends the first `count` requests once, however long it takes.
-    pub(crate) async fn each(
-        &self,
-        count: usize,
-        request: &(impl Fn(usize) -> Expected + Sync),
-    ) -> Result<()> {
+    pub(crate) async fn each(&self, count: usize, request: Make<'_>) -> Result<()> {
         self.run(request, Duration::MAX, count).await.map(drop)
     }
 
-    async fn run(
-        &self,
-        request: &(impl Fn(usize) -> Expected + Sync),
-        duration: Duration,
-        count: usize,
-    ) -> Result<Measured> {
+    async fn run(&self, request: Make<'_>, duration: Duration, count: usize) -> Result<Measured> {
         let next = AtomicUsize::new(0);
         let watch = Stopwatch::start(self.process)?;
         let started = Instant::now();
@@ -131,13 +169,10 @@ impl Stopwatch {
         Ok(Self { started: Instant::now(), process, processor: processor_time(process)? })
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a rate is an estimate")]
     pub(crate) fn stop(self, latencies: Histogram<u64>) -> Result<Measured> {
-        let requests = latencies.len() as f64;
-        let per_second = requests / self.started.elapsed().as_secs_f64();
+        let elapsed = self.started.elapsed();
         let spent = processor_time(self.process)?.saturating_sub(self.processor);
-        let processor = spent.as_secs_f64() * 1e6 / requests;
-        Ok(Measured { per_second, processor, latencies })
+        Ok(Measured { elapsed, spent, latencies })
     }
 }
 

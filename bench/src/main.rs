@@ -56,21 +56,17 @@ async fn main() -> Result<()> {
     let mut report = Report::new(&options, compiled, server.started_in());
 
     let (fleet, enrolling) = Fleet::enroll(&server, &load, options.agents).await?;
-    let hello = load.repeat(&hello_request).await?;
-    let poll = load.repeat(&|n| fleet.poll(n)).await?;
     // First heartbeats record more than those after them.
     load.each(options.agents, &|n| fleet.heartbeat(n)).await?;
-    let heartbeat = load.repeat(&|n| fleet.heartbeat(n)).await?;
+    let (polls, heartbeats) = (|n| fleet.poll(n), |n| fleet.heartbeat(n));
+    let [hello, poll, heartbeat] = load.take_turns([&hello_request, &polls, &heartbeats]).await?;
     let commands = fleet.command_cycles(&server, &load).await?;
-    // Once more, so that a machine that slows down or speeds up shows itself.
-    let again = load.repeat(&hello_request).await?;
 
     report.row("hello: a bare component", &hello, &hello);
     report.row("poll, nothing to do", &poll, &hello);
     report.row("heartbeat", &heartbeat, &hello);
     report.row("enroll", &enrolling, &hello);
     report.row("command cycle: poll, execute, report", &commands, &hello);
-    report.row("hello, at the end", &again, &hello);
     report.memory(server.resident_mib()?);
     if !options.no_lists {
         lists::measure(&installation, &server, &load, &mut report).await?;

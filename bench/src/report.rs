@@ -36,12 +36,12 @@ impl Report {
             |quantile: f64| Duration::from_micros(measured.latencies.value_at_quantile(quantile));
         self.lines.push(format!(
             "{name:<40} {:>8.0} {:>8.0}% {:>8.2} {:>8.2} {:>8.1} {:>9.2}",
-            measured.per_second,
-            measured.per_second / baseline.per_second * 100.0,
+            measured.per_second(),
+            measured.per_second() / baseline.per_second() * 100.0,
             millis(0.50).as_secs_f64() * 1e3,
             millis(0.99).as_secs_f64() * 1e3,
-            measured.processor,
-            measured.processor / baseline.processor,
+            measured.processor(),
+            measured.processor() / baseline.processor(),
         ));
     }
 
@@ -61,10 +61,10 @@ impl Report {
         };
         self.lines.push(format!(
             "{name:<52} {:>8.0} {:>8.2} {:>8.2} {:>8.0}",
-            measured.per_second,
+            measured.per_second(),
             millis(0.50),
             millis(0.99),
-            measured.processor,
+            measured.processor(),
         ));
     }
 
