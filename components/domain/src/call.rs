@@ -14,7 +14,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) async fn begin() -> Result<Self, store::Error> {
-        Ok(Self { db: Database::open().await?, now: now() })
+        Ok(Self { db: Database::open()?, now: now() })
     }
 }
 

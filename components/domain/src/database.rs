@@ -1,11 +1,24 @@
-//! The port on Spin's `SQLite`. Nothing else touches the rows of the SDK.
+//! The port on Spin's `SQLite`. Nothing else touches its rows.
 //!
-//! One connection per instance: opening one costs a file open and a schema parse.
+//! One connection per instance: opening one costs a file open and a schema parse. Statements are
+//! called synchronously: a row or two come back with the call, where the asynchronous form would
+//! hand out a stream and a future to be waited for, which cost more than the statement. An instance
+//! that waits takes no other request; the host makes another instance for that.
 
 use std::sync::OnceLock;
 
-use spin_sdk::sqlite::{self, Connection};
+use bindings::spin::sqlite::sqlite::{self, Connection};
 use store::{Db, Error, Row, Value};
+
+#[expect(clippy::pedantic, reason = "generated")]
+mod bindings {
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../host/wit/deps/spin-sqlite@3.1.0",
+        inline: "package myrmidon:storage; world storage { import spin:sqlite/sqlite@3.1.0; }",
+        runtime_path: "::spin_sdk::wit_bindgen::rt",
+        generate_all,
+    });
+}
 
 pub(crate) struct Database(Connection);
 
@@ -15,30 +28,26 @@ const TUNING: [&str; 2] = ["PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckp
 
 impl Database {
     /// The instance's connection, opened by its first call.
-    pub(crate) async fn open() -> Result<&'static Self, Error> {
+    pub(crate) fn open() -> Result<&'static Self, Error> {
         static OPENED: OnceLock<Database> = OnceLock::new();
         if let Some(database) = OPENED.get() {
             return Ok(database);
         }
-        let connection = Connection::open_default().await.map_err(Error::from_database)?;
-        let database = Self(connection);
+        let connection = Connection::open("default").map_err(Error::from_database)?;
         // Some databases refuse pragmas; they have their own durability.
         for pragma in TUNING {
-            let _ = database.query(pragma, &[]).await;
+            let _ = connection.execute(pragma, &[]);
         }
         // Calls that raced here opened one each; the first one is kept.
-        Ok(OPENED.get_or_init(|| database))
+        Ok(OPENED.get_or_init(|| Self(connection)))
     }
 }
 
 impl Db for Database {
-    /// Reads all rows and then the outcome: an error of preparing appears only there, and a
-    /// connection whose rows are unread never answers again.
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
-        let params = params.iter().map(to_spin);
-        let result = self.0.execute(sql, params).await.map_err(Error::from_database)?;
-        let rows = result.collect().await.map_err(Error::from_database)?;
-        Ok(rows.into_iter().map(from_spin).collect())
+        let params: Vec<_> = params.iter().map(to_spin).collect();
+        let result = self.0.execute(sql, &params).map_err(Error::from_database)?;
+        Ok(result.rows.into_iter().map(from_spin).collect())
     }
 }
 

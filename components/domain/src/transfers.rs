@@ -135,7 +135,7 @@ pub(crate) async fn release(store: &Store, db: &Database, sha256: &str) {
 
 /// Ends an upload that will not be registered.
 pub(crate) async fn discard(upload: &Upload) -> Result<(), Fault> {
-    let db = Database::open().await?;
+    let db = Database::open()?;
     let is_referenced = async || Ok(blob_references::exist(db, &upload.sha256).await?);
     let store = open_store().await?;
     store.discard(upload, is_referenced).await.map_err(|it| fault::unavailable(&it))
