@@ -9,6 +9,8 @@
 
 mod changes;
 mod database;
+#[cfg(test)]
+mod fixture;
 mod pace;
 mod statement;
 mod verb;

@@ -172,14 +172,25 @@ impl Marks {
     }
 }
 
+/// Pragmas of the whole process, not of a connection.
+const SHARED_PRAGMAS: [&str; 4] =
+    ["data_store_directory", "hard_heap_limit", "soft_heap_limit", "temp_store_directory"];
+
 /// A guest stays in its file; `VACUUM INTO` attaches one, too.
 fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
     match action {
+        // What is attached by the name that an expression yields comes without a name.
+        AuthAction::Unknown { .. } => Authorization::Deny,
         AuthAction::Attach { filename: "" | ":memory:" } => {
             marks.is_changed.store(true, Relaxed);
             Authorization::Allow
         }
         AuthAction::Attach { .. } => Authorization::Deny,
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
+            if SHARED_PRAGMAS.iter().any(|it| pragma_name.eq_ignore_ascii_case(it)) =>
+        {
+            Authorization::Deny
+        }
         // 5 seconds it is, and the waiting is ours: accepted, to no effect.
         AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
             if pragma_name.eq_ignore_ascii_case("busy_timeout") =>
@@ -228,3 +239,6 @@ impl Drop for Lease {
         self.database.open.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,57 +1,12 @@
 //! Guests that write at the same time, each with a connection of its own.
 
 use futures::{future::join_all, poll};
-use tempfile::TempDir;
 
 use super::*;
-use crate::{bindings::spin::sqlite::sqlite::Error, sqlite::Connection as Guest};
-
-struct File {
-    database: Arc<Database>,
-    _directory: TempDir,
-}
-
-impl File {
-    async fn with(schema: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = Arc::new(Database::new(directory.path().join("db")));
-        let file = Self { database, _directory: directory };
-        for statement in schema {
-            file.guest().ok(statement).await;
-        }
-        file
-    }
-
-    fn guest(&self) -> Guest {
-        Guest(Arc::new(self.database.lease().unwrap()))
-    }
-}
-
-impl Guest {
-    async fn ask(&self, sql: &str) -> Outcome {
-        self.execute(sql.to_owned(), Vec::new()).await
-    }
-
-    async fn ok(&self, sql: &str) -> Vec<Vec<Value>> {
-        let outcome = self.ask(sql).await;
-        assert!(outcome.failure.is_none(), "{sql}: {:?}", outcome.failure);
-        outcome.rows.into_iter().map(|it| it.values).collect()
-    }
-
-    async fn number(&self, sql: &str) -> i64 {
-        match self.ok(sql).await[..] {
-            [ref row] if let [Value::Integer(it)] = row[..] => it,
-            ref rows => panic!("{sql}: {rows:?}"),
-        }
-    }
-}
-
-fn error(outcome: Outcome) -> String {
-    match outcome.failure {
-        Some(Error::Io(text)) => text,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::sqlite::{
+    Connection as Guest,
+    fixture::{File, error},
+};
 
 #[tokio::test]
 async fn who_fails_among_many_fails_alone() {
