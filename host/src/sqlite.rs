@@ -63,7 +63,8 @@ impl Connection {
         let deadline = Instant::now() + BUSY_TIMEOUT;
         let mut pause = Duration::from_micros(200);
         loop {
-            let mut ran = self.run(sql, parameters, false);
+            // In a transaction nobody's turn is waited for: whoever has it may wait for us.
+            let mut ran = self.run(sql, parameters, self.0.is_in_transaction());
             if matches!(ran, Ran::Writes) {
                 let _turn = self.0.database.writer.lock().await;
                 ran = self.run(sql, parameters, true);

@@ -35,7 +35,8 @@ pub(crate) struct Database {
     idle: Mutex<Vec<Clean>>,
     open: AtomicUsize,
     /// Held while a statement writes, so that writers wait in line, and without
-    /// a thread, instead of asking `SQLite` again and again.
+    /// a thread, instead of asking `SQLite` again and again. Never while anything
+    /// is waited for.
     pub(super) writer: tokio::sync::Mutex<()>,
     pub(super) shared: Writer,
     pub(super) pace: Pace,
@@ -221,6 +222,10 @@ impl Lease {
         let Clean { connection, marks } = guard.as_ref()?;
         let is_plain = connection.is_autocommit() && !marks.is_changed.load(Relaxed);
         is_plain.then(|| marks.tuning())
+    }
+
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.with(|it| !it.is_autocommit())
     }
 
     pub(super) fn with<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {

@@ -84,20 +84,25 @@ async fn serve(mut place: Place) {
             place.is_left = true;
             return;
         };
-        let _turn = place.database.writer.lock().await;
         run(&place.database, orders).await;
     }
 }
 
+/// The file is waited for up to 5 seconds, beginning anew with whatever is done.
 async fn run(database: &Database, mut orders: VecDeque<Order>) {
-    let deadline = Instant::now() + BUSY_TIMEOUT;
-    let mut pause = Duration::from_micros(200);
+    const SHORT: Duration = Duration::from_micros(200);
+    let mut deadline = Instant::now() + BUSY_TIMEOUT;
+    let mut pause = SHORT;
     // After one statement took all with it, each runs alone, and that one fails alone.
     let mut most = MAX_TOGETHER;
     while !orders.is_empty() {
         let together = orders.len().min(most);
-        match attempt(database, &orders.make_contiguous()[..together]) {
+        let turn = database.writer.lock().await;
+        let attempted = attempt(database, &orders.make_contiguous()[..together]);
+        drop(turn);
+        match attempted {
             Ok(written) => {
+                (deadline, pause) = (Instant::now() + BUSY_TIMEOUT, SHORT);
                 for (order, written) in orders.drain(..written.len()).zip(written) {
                     // A guest that is gone wants no answer.
                     drop(order.answer.send(written));

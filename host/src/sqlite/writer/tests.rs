@@ -88,6 +88,15 @@ async fn a_statement_whose_first_word_does_not_tell_is_looked_at() {
     assert_eq!(guest.changes(), 1);
 }
 
+/// Polls a write until the shared connection has tried it, in vain.
+async fn is_refused_once<T>(file: &File, write: &mut (impl Future<Output = T> + Unpin)) {
+    while lock(&file.database.shared.connection).is_none() {
+        assert!(poll!(&mut *write).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(poll!(write).is_pending());
+}
+
 #[tokio::test]
 async fn a_file_that_is_anothers_is_waited_for() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
@@ -97,11 +106,26 @@ async fn a_file_that_is_anothers_is_waited_for() {
         guest.ask("INSERT INTO t VALUES (1)"),
         second.ask("INSERT INTO t VALUES (2)"),
     ]));
-    assert!(poll!(&mut writes).is_pending());
-    other.ok("INSERT INTO t VALUES (0)").await;
+    is_refused_once(&file, &mut writes).await;
     other.ok("COMMIT").await;
     assert!(writes.await.iter().all(|it| it.failure.is_none()));
-    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 3);
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2);
+}
+
+#[tokio::test]
+async fn a_transaction_goes_on_beside_those_who_wait_for_it() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let (other, guest) = (file.guest(), file.guest());
+    other.ok("BEGIN IMMEDIATE").await;
+    let mut write = Box::pin(guest.ask("INSERT INTO t VALUES (1)"));
+    is_refused_once(&file, &mut write).await;
+    let goes_on = async {
+        other.ok("INSERT INTO t VALUES (0)").await;
+        other.ok("COMMIT").await;
+    };
+    tokio::time::timeout(BUSY_TIMEOUT / 2, goes_on).await.expect("it waits for nobody");
+    assert!(write.await.failure.is_none());
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2);
 }
 
 #[tokio::test]
