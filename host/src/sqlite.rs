@@ -44,7 +44,8 @@ impl Connection {
     async fn execute(&self, sql: String, parameters: Vec<Value>) -> Outcome {
         let lease = &self.0;
         match lease.shares() {
-            Some(tuning) if self.changes_rows(&sql) => {
+            // What it asks for, only its own connection can be taught.
+            Some(tuning) if self.changes_rows(&sql) && !verb::asks_for_changes(&sql) => {
                 let written = writer::write(&lease.database, sql, parameters, tuning).await;
                 lease.changes.elsewhere(&written);
                 written.outcome

@@ -1,9 +1,14 @@
 //! What a guest's last statement changed, wherever it ran.
 //!
 //! `SQLite` keeps this per connection, and the guest's own does not know what
-//! the shared one did for it.
+//! the shared one did for it. A statement that asks for it in SQL runs on the
+//! guest's own, which is taught the answers; taught once, it knows no others,
+//! and is nobody else's any more.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicI64, Ordering::Relaxed},
+};
 
 use rusqlite::{Connection, functions::FunctionFlags};
 
@@ -12,7 +17,7 @@ use super::{verb, writer::Written};
 #[derive(Default)]
 pub(super) struct Changes(Mutex<State>);
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default)]
 struct State {
     /// Whether the last statement that changed rows ran on the shared connection.
     is_elsewhere: bool,
@@ -20,6 +25,7 @@ struct State {
     last_insert_rowid: i64,
     /// Of all statements on the shared connection.
     total: u64,
+    taught: Option<Arc<Answers>>,
 }
 
 impl Changes {
@@ -27,7 +33,7 @@ impl Changes {
         if written.outcome.failure.is_some() {
             return;
         }
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         state.is_elsewhere = true;
         state.changes = written.changes;
         state.total += written.changes;
@@ -42,24 +48,20 @@ impl Changes {
         sql: &str,
         run: impl FnOnce() -> T,
     ) -> T {
-        let state = self.state();
-        if state.total == 0 && !state.is_elsewhere {
+        if !self.state().prepare(connection, sql) {
             return run();
         }
         let before = connection.total_changes();
-        let is_asked = verb::asks_for_changes(sql);
-        if is_asked {
-            state.teach(connection);
-        }
         let result = run();
-        if is_asked {
-            forget(connection);
-        }
         if verb::changes_rows(sql) == Some(true) || connection.total_changes() != before {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.is_elsewhere = false;
+            self.state().is_elsewhere = false;
         }
         result
+    }
+
+    /// Whether the connection answers for this guest alone.
+    pub(super) fn are_taught(&self) -> bool {
+        self.state().taught.is_some()
     }
 
     pub(super) fn changes(&self, connection: &Connection) -> u64 {
@@ -72,37 +74,58 @@ impl Changes {
         if state.is_elsewhere { state.last_insert_rowid } else { connection.last_insert_rowid() }
     }
 
-    fn state(&self) -> State {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-const NAMES: [&str; 3] = ["changes", "last_insert_rowid", "total_changes"];
-
 impl State {
-    fn teach(self, connection: &Connection) {
-        let own = connection.total_changes();
+    /// Whether anything ran elsewhere, so that the connection does not know it all.
+    fn prepare(&mut self, connection: &Connection, sql: &str) -> bool {
+        if self.taught.is_none() {
+            if self.total == 0 && !self.is_elsewhere {
+                return false;
+            }
+            if !verb::asks_for_changes(sql) {
+                return true;
+            }
+        }
         let (changes, rowid) = if self.is_elsewhere {
             (self.changes, self.last_insert_rowid)
         } else {
             (connection.changes(), connection.last_insert_rowid())
         };
+        let total = connection.total_changes().saturating_add(self.total);
         let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
-        let values = [signed(changes), rowid, signed(own.saturating_add(self.total))];
-        for (name, value) in NAMES.into_iter().zip(values) {
+        let answers = self.taught.get_or_insert_with(|| Answers::of(connection));
+        for (answer, value) in answers.0.iter().zip([signed(changes), rowid, signed(total)]) {
+            answer.store(value, Relaxed);
+        }
+        true
+    }
+}
+
+/// What the functions of [`NAMES`] say.
+struct Answers([AtomicI64; NAMES.len()]);
+
+const NAMES: [&str; 3] = ["changes", "last_insert_rowid", "total_changes"];
+
+impl Answers {
+    fn of(connection: &Connection) -> Arc<Self> {
+        let answers = Arc::new(Self([const { AtomicI64::new(0) }; NAMES.len()]));
+        for (index, name) in NAMES.into_iter().enumerate() {
+            let answers = answers.clone();
             // Where this fails, the built-in answers for the guest's own connection.
             drop(connection.create_scalar_function(
                 name,
                 0,
                 FunctionFlags::SQLITE_UTF8,
-                move |_| Ok(value),
+                move |_| Ok(answers.0[index].load(Relaxed)),
             ));
         }
+        answers
     }
 }
 
-fn forget(connection: &Connection) {
-    for name in NAMES {
-        drop(connection.remove_function(name, 0));
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -238,7 +238,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(clean) = connection.take() {
+        if let Some(clean) = connection.take()
+            && !self.changes.are_taught()
+        {
             self.database.give_back(clean);
         }
         self.database.open.fetch_sub(1, Relaxed);
