@@ -47,7 +47,7 @@ impl Connection {
             // What it asks for, only its own connection can be taught.
             Some(tuning) if self.changes_rows(&sql) && !verb::asks_for_changes(&sql) => {
                 let written = writer::write(&lease.database, sql, parameters, tuning).await;
-                lease.changes.elsewhere(&written);
+                lease.with(|own| lease.changes.elsewhere(&written, own));
                 written.outcome
             }
             _ => self.execute_here(&sql, &parameters).await,

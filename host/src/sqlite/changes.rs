@@ -19,9 +19,11 @@ pub(super) struct Changes(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Whether the last statement that changed rows ran on the shared connection.
-    is_elsewhere: bool,
-    changes: u64,
+    /// Whether anything ran on the shared connection. Until then the guest's own knows all.
+    is_split: bool,
+    /// Of the last statement that changed rows, if it ran on the shared connection.
+    changes: Option<u64>,
+    /// On whichever connection it was.
     last_insert_rowid: i64,
     /// Of all statements on the shared connection.
     total: u64,
@@ -29,13 +31,17 @@ struct State {
 }
 
 impl Changes {
-    pub(super) fn elsewhere(&self, written: &Written) {
+    /// Notes what the shared connection did; `own` is the guest's.
+    pub(super) fn elsewhere(&self, written: &Written, own: &Connection) {
         if written.outcome.failure.is_some() {
             return;
         }
         let mut state = self.state();
-        state.is_elsewhere = true;
-        state.changes = written.changes;
+        if !state.is_split {
+            state.is_split = true;
+            state.last_insert_rowid = own.last_insert_rowid();
+        }
+        state.changes = Some(written.changes);
         state.total += written.changes;
         state.last_insert_rowid = written.inserted.unwrap_or(state.last_insert_rowid);
     }
@@ -51,10 +57,15 @@ impl Changes {
         if !self.state().prepare(connection, sql) {
             return run();
         }
-        let before = connection.total_changes();
+        let before = (connection.total_changes(), connection.last_insert_rowid());
         let result = run();
-        if verb::changes_rows(sql) == Some(true) || connection.total_changes() != before {
-            self.state().is_elsewhere = false;
+        let has_changed = connection.total_changes() != before.0;
+        let inserted = connection.last_insert_rowid();
+        if has_changed || verb::changes_rows(sql) == Some(true) {
+            self.state().changes = None;
+        }
+        if inserted != before.1 || (has_changed && verb::inserts(sql)) {
+            self.state().last_insert_rowid = inserted;
         }
         result
     }
@@ -65,13 +76,12 @@ impl Changes {
     }
 
     pub(super) fn changes(&self, connection: &Connection) -> u64 {
-        let state = self.state();
-        if state.is_elsewhere { state.changes } else { connection.changes() }
+        self.state().changes.unwrap_or_else(|| connection.changes())
     }
 
     pub(super) fn last_insert_rowid(&self, connection: &Connection) -> i64 {
         let state = self.state();
-        if state.is_elsewhere { state.last_insert_rowid } else { connection.last_insert_rowid() }
+        if state.is_split { state.last_insert_rowid } else { connection.last_insert_rowid() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,19 +92,11 @@ impl Changes {
 impl State {
     /// Whether anything ran elsewhere, so that the connection does not know it all.
     fn prepare(&mut self, connection: &Connection, sql: &str) -> bool {
-        if self.taught.is_none() {
-            if self.total == 0 && !self.is_elsewhere {
-                return false;
-            }
-            if !verb::asks_for_changes(sql) {
-                return true;
-            }
+        if !self.is_split || (self.taught.is_none() && !verb::asks_for_changes(sql)) {
+            return self.is_split;
         }
-        let (changes, rowid) = if self.is_elsewhere {
-            (self.changes, self.last_insert_rowid)
-        } else {
-            (connection.changes(), connection.last_insert_rowid())
-        };
+        let changes = self.changes.unwrap_or_else(|| connection.changes());
+        let rowid = self.last_insert_rowid;
         let total = connection.total_changes().saturating_add(self.total);
         let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
         let answers = self.taught.get_or_insert_with(|| Answers::of(connection));

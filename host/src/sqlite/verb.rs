@@ -10,6 +10,12 @@ pub(super) fn changes_rows(sql: &str) -> Option<bool> {
     Some(["DELETE", "INSERT", "REPLACE", "UPDATE"].into_iter().any(is))
 }
 
+/// Whether a statement inserts rows, or would if they were not there.
+pub(super) fn inserts(sql: &str) -> bool {
+    let word = first_word(sql);
+    ["INSERT", "REPLACE", "WITH"].into_iter().any(|it| word.eq_ignore_ascii_case(it))
+}
+
 /// Whether a statement may ask what the statement before it changed.
 pub(super) fn asks_for_changes(sql: &str) -> bool {
     holds(sql, "changes") || holds(sql, "last_insert_rowid")

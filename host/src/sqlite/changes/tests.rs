@@ -43,3 +43,17 @@ async fn a_statement_may_refer_to_the_row_that_its_own_guest_inserted() {
     assert_eq!(one.number("SELECT n FROM t WHERE id = 10").await, 10);
     assert_eq!((one.changes(), one.last_insert_rowid()), (1, 10));
 }
+
+#[tokio::test]
+async fn the_last_row_is_that_of_whichever_connection() {
+    let file = File::with(SCHEMA).await;
+    let guest = file.guest();
+    guest.ok("INSERT INTO t VALUES (7, 0)").await;
+    guest.ok("BEGIN").await;
+    guest.ok("UPDATE t SET n = 1").await;
+    assert_eq!((guest.changes(), guest.last_insert_rowid()), (1, 7));
+    guest.ok("INSERT INTO t VALUES (8, 0)").await;
+    guest.ok("COMMIT").await;
+    guest.ok("UPDATE t SET n = 2").await;
+    assert_eq!((guest.changes(), guest.last_insert_rowid()), (2, 8));
+}

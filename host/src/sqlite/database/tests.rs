@@ -1,6 +1,5 @@
 //! What a guest may do to its connection, and what the next guest finds of it.
 
-use super::*;
 use crate::{
     bindings::spin::sqlite::sqlite::Value,
     sqlite::fixture::{File, error},
