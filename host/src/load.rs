@@ -270,7 +270,7 @@ impl<'a> Loader<'a> {
     fn databases(&self) -> BTreeMap<String, Arc<Database>> {
         let is_used = self.manifest.components.iter().any(|it| !it.sqlite_databases.is_empty());
         self.default_label(is_used, "sqlite_db.db", |path| {
-            let database = Database::new(path.to_owned());
+            let database = Database::new(path.to_owned(), self.options.request_timeout);
             database.check().map(|()| database)
         })
     }

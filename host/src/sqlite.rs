@@ -7,6 +7,7 @@
 //! A statement runs to its end before its first row is given out: rows that
 //! nobody reads block nobody.
 
+mod alarm;
 mod changes;
 mod database;
 #[cfg(test)]

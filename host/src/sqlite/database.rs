@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use rusqlite::{
@@ -19,7 +20,7 @@ use rusqlite::{
     hooks::{AuthAction, AuthContext, Authorization},
 };
 
-use super::{changes::Changes, pace::Pace, writer::Writer};
+use super::{alarm::Alarm, changes::Changes, pace::Pace, writer::Writer};
 use crate::bindings::spin::sqlite::sqlite::Error;
 
 const MAX_IDLE: usize = 16;
@@ -32,6 +33,8 @@ const TUNED: [(&str, &str); 2] = [("synchronous", "FULL"), ("wal_autocheckpoint"
 
 pub(crate) struct Database {
     path: PathBuf,
+    /// How long a statement may run.
+    statement_limit: Duration,
     idle: Mutex<Vec<Clean>>,
     open: AtomicUsize,
     /// Held while a statement writes, so that writers wait in line, and without
@@ -44,6 +47,7 @@ pub(crate) struct Database {
 
 struct Clean {
     connection: Connection,
+    alarm: Arc<Alarm>,
     marks: Arc<Marks>,
 }
 
@@ -76,9 +80,10 @@ pub(super) struct Lease {
 }
 
 impl Database {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf, statement_limit: Duration) -> Self {
         Self {
             path,
+            statement_limit,
             idle: Mutex::default(),
             open: AtomicUsize::new(0),
             writer: tokio::sync::Mutex::default(),
@@ -116,28 +121,30 @@ impl Database {
     }
 
     /// A connection as a guest finds it, but for what it may not do.
-    pub(super) fn open(&self) -> rusqlite::Result<Connection> {
-        let connection = Connection::open(&self.path)?;
+    pub(super) fn open(&self) -> rusqlite::Result<(Connection, Arc<Alarm>)> {
+        let mut connection = Connection::open(&self.path)?;
+        let alarm = Alarm::set(&mut connection, self.statement_limit)?;
         // Waiting is ours to do, see `Connection::execute`: SQLite would block the thread.
-        connection.busy_timeout(std::time::Duration::ZERO)?;
+        connection.busy_timeout(Duration::ZERO)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         // Otherwise a cached statement may be compiled again for each set of parameters.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        Ok(connection)
+        Ok((connection, alarm))
     }
 
     fn connect(&self) -> rusqlite::Result<Clean> {
-        let mut connection = self.open()?;
+        let (mut connection, alarm) = self.open()?;
         let marks = Arc::new(Marks::default());
         let seen = marks.clone();
         connection
             .authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &seen)))?;
-        Ok(Clean { connection, marks })
+        Ok(Clean { connection, alarm, marks })
     }
 
     fn give_back(&self, clean: Clean) {
-        let Clean { connection, marks } = &clean;
+        let Clean { connection, alarm, marks } = &clean;
+        alarm.begin();
         if marks.is_changed.load(Relaxed) {
             return;
         }
@@ -219,7 +226,7 @@ impl Lease {
     /// the guest's own must: in a transaction, or where it differs from a new one.
     pub(super) fn shares(&self) -> Option<Tuning> {
         let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let Clean { connection, marks } = guard.as_ref()?;
+        let Clean { connection, marks, .. } = guard.as_ref()?;
         let is_plain = connection.is_autocommit() && !marks.is_changed.load(Relaxed);
         is_plain.then(|| marks.tuning())
     }
@@ -231,6 +238,7 @@ impl Lease {
     pub(super) fn with<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let clean = guard.as_ref().expect("a lease holds its connection until it is dropped");
+        clean.alarm.begin();
         work(&clean.connection)
     }
 }

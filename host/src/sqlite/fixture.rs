@@ -1,6 +1,6 @@
 //! For tests: a database file, and guests with a connection each.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 
@@ -15,8 +15,14 @@ pub(super) struct File {
 
 impl File {
     pub(super) async fn with(schema: &[&str]) -> Self {
+        Self::limited(Duration::from_mins(1), schema).await
+    }
+
+    /// Where a statement may run for so long.
+    pub(super) async fn limited(statement_limit: Duration, schema: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let database = Arc::new(Database::new(directory.path().join("db")));
+        let path = directory.path().join("db");
+        let database = Arc::new(Database::new(path, statement_limit));
         let file = Self { database, directory };
         for statement in schema {
             file.guest().ok(statement).await;

@@ -80,6 +80,44 @@ async fn each_guest_is_told_of_its_own_changes() {
 }
 
 #[tokio::test]
+async fn a_guest_is_told_of_a_row_of_the_same_number_as_anothers() {
+    let file = File::with(&[
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)",
+        "CREATE TABLE u (id INTEGER PRIMARY KEY, n INTEGER)",
+    ])
+    .await;
+    let (one, two, three) = (file.guest(), file.guest(), file.guest());
+    one.ok("INSERT INTO t VALUES (7, 0)").await;
+    two.ok("INSERT INTO u VALUES (7, 0)").await;
+    assert_eq!((one.last_insert_rowid(), two.last_insert_rowid()), (7, 7));
+
+    // Who inserts nothing is told of nobody's row.
+    three.ok("INSERT INTO u VALUES (7, 1) ON CONFLICT DO UPDATE SET n = excluded.n").await;
+    assert_eq!((three.changes(), three.last_insert_rowid()), (1, 0));
+}
+
+/// A statement without an end.
+const ENDLESS: &str = "WITH RECURSIVE all_numbers (n) AS
+                         (VALUES (0) UNION ALL SELECT n + 1 FROM all_numbers)";
+
+#[tokio::test]
+async fn what_runs_too_long_is_interrupted_wherever_it_runs() {
+    let file = File::limited(Duration::from_millis(100), &["CREATE TABLE t (n INTEGER)"]).await;
+    let guest = file.guest();
+    let counted = guest.ask(&format!("{ENDLESS} SELECT count(*) FROM all_numbers")).await;
+    assert_eq!(error(counted), "interrupted");
+    let sql = format!("{ENDLESS} INSERT INTO t SELECT n FROM all_numbers WHERE n < 0");
+    let neighbour = file.guest();
+    let (written, beside) =
+        tokio::join!(guest.ask(&sql), neighbour.ask("INSERT INTO t VALUES (1)"));
+    assert_eq!(error(written), "interrupted");
+    assert!(beside.failure.is_none(), "{:?}", beside.failure);
+    guest.ok("BEGIN").await;
+    assert_eq!(error(guest.ask(&sql).await), "interrupted");
+    assert_eq!(guest.number("SELECT sum(n) FROM t").await, 1);
+}
+
+#[tokio::test]
 async fn a_statement_whose_first_word_does_not_tell_is_looked_at() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
     let guest = file.guest();
@@ -147,7 +185,7 @@ async fn durability_is_that_of_whoever_writes() {
     for (guest, expected) in [(&fast, 1), (&usual, 2), (&fast, 1)] {
         guest.ok("INSERT INTO t VALUES (1)").await;
         let slot = lock(&file.database.shared.connection);
-        let (connection, _) = slot.as_ref().unwrap();
+        let connection = &slot.as_ref().unwrap().connection;
         let level = connection.pragma_query_value(None, "synchronous", |it| it.get::<_, i64>(0));
         assert_eq!(level.unwrap(), expected);
     }
@@ -156,7 +194,8 @@ async fn durability_is_that_of_whoever_writes() {
 #[test]
 fn the_end_of_a_runtime_leaves_the_line_to_the_next() {
     let directory = tempfile::tempdir().unwrap();
-    let database = Arc::new(Database::new(directory.path().join("db")));
+    let path = directory.path().join("db");
+    let database = Arc::new(Database::new(path, Duration::from_mins(1)));
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let guest = Guest(Arc::new(database.lease().unwrap()));
     let first = runtime();
