@@ -17,8 +17,11 @@ pub struct Options {
     pub env_file: Option<PathBuf>,
     /// Past so many requests in flight, the answer is 503.
     pub max_in_flight: usize,
-    /// Until the head of the answer. Then 500, and the instance ends.
+    /// Until the head of the answer; what arrives of the request's body gives this
+    /// time anew. Then 500, and the instance ends. A statement runs no longer, either.
     pub request_timeout: Duration,
+    /// Until the head of the answer, whatever arrives.
+    pub request_ceiling: Duration,
     /// For what a guest still does after the head of its answer, streaming too.
     pub background_timeout: Duration,
     /// Bytes of linear memory per instance, all of its modules together.
@@ -81,6 +84,7 @@ impl Default for Options {
             env_file: None,
             max_in_flight: 512,
             request_timeout: Duration::from_mins(1),
+            request_ceiling: Duration::from_hours(1),
             background_timeout: Duration::from_hours(1),
             memory_limit: 256 << 20,
             max_instance_reuse: 128,

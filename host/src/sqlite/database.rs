@@ -187,13 +187,12 @@ const SHARED_PRAGMAS: [&str; 4] =
 /// A guest stays in its file; `VACUUM INTO` attaches one, too.
 fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
     match action {
-        // What is attached by the name that an expression yields comes without a name.
-        AuthAction::Unknown { .. } => Authorization::Deny,
         AuthAction::Attach { filename: "" | ":memory:" } => {
             marks.is_changed.store(true, Relaxed);
             Authorization::Allow
         }
-        AuthAction::Attach { .. } => Authorization::Deny,
+        // What is attached by the name that an expression yields is unknown: it has no name yet.
+        AuthAction::Attach { .. } | AuthAction::Unknown { .. } => Authorization::Deny,
         AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
             if SHARED_PRAGMAS.iter().any(|it| pragma_name.eq_ignore_ascii_case(it)) =>
         {

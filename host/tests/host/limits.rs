@@ -2,8 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures::{
+    StreamExt as _,
+    channel::oneshot,
+    stream::{self, Stream},
+};
 use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 
 use crate::support::{Running, client, manifest, options, read};
 
@@ -35,6 +42,55 @@ async fn a_guest_that_computes_too_long_is_ended() {
     let (busy, ()) = futures::join!(busy, other);
     assert!(busy.iter().all(|(status, _)| *status == 500), "{busy:?}");
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+type Part = Result<Frame<Bytes>, String>;
+
+/// One byte at a time, a while apart.
+fn trickle(pause: Duration) -> impl Stream<Item = Part> + Send {
+    stream::unfold((), move |()| async move {
+        tokio::time::sleep(pause).await;
+        Some((Ok(Frame::data(Bytes::from_static(b"x"))), ()))
+    })
+}
+
+async fn upload(
+    app: &Running,
+    body: impl Stream<Item = Part> + Send + 'static,
+) -> (StatusCode, String) {
+    let request = Request::post("/length").body(StreamBody::new(body)).unwrap();
+    read(app.application.handle(request, client()).await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_arrives_may_take_longer_than_a_request_may_wait() {
+    let app = with(|it| it.request_timeout = Duration::from_secs(1));
+    let body = trickle(Duration::from_millis(250)).take(6);
+    assert_eq!(upload(&app, body).await, (StatusCode::OK, "6".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_arriving_is_given_up() {
+    let app = with(|it| it.request_timeout = Duration::from_millis(300));
+    let (held, dropped) = oneshot::channel::<()>();
+    let stopped = stream::once(async move {
+        let _held = held;
+        std::future::pending().await
+    });
+    let body = stream::once(async { Ok(Frame::data("part".into())) }).chain(stopped);
+    assert_eq!(upload(&app, body).await, (StatusCode::INTERNAL_SERVER_ERROR, String::new()));
+    // Nobody waits for the rest of it.
+    assert!(dropped.await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_without_an_end_is_given_up() {
+    let app = with(|it| {
+        it.request_timeout = Duration::from_secs(1);
+        it.request_ceiling = Duration::from_millis(1500);
+    });
+    let (status, _) = upload(&app, trickle(Duration::from_millis(50))).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[tokio::test(flavor = "multi_thread")]
