@@ -39,6 +39,8 @@ pub struct Options {
     pub max_body_bytes: Option<u64>,
     /// For a connection to send a request's head, its idle time included.
     pub header_timeout: Duration,
+    /// For a client that takes nothing of an answer. Then its connection ends.
+    pub write_timeout: Duration,
     /// For requests in flight to end, once the server is told to stop.
     pub drain_timeout: Duration,
     pub log: Log,
@@ -93,6 +95,7 @@ impl Default for Options {
             max_header_bytes: 128 << 10,
             max_body_bytes: None,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(20),
             log: Log::Text,
             progress: None,

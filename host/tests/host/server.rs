@@ -96,6 +96,33 @@ async fn a_head_that_never_ends_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_never_ends_is_not_waited_for() {
+    let server = serve(|it| it.request_timeout = Duration::from_millis(300)).await;
+    let head = "POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\n";
+    check_status(&server.exchange(&format!("{head}part")).await, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_loses_its_place() {
+    let server = serve(|it| {
+        it.max_in_flight = 1;
+        it.write_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let mut deaf = TcpStream::connect(server.address).await.unwrap();
+    let length = 256 << 20;
+    let head = format!("POST /echo HTTP/1.1\r\nhost: here\r\ncontent-length: {length}\r\n\r\n");
+    deaf.write_all(head.as_bytes()).await.unwrap();
+    // It sends until nobody takes any more, or the connection is closed on it.
+    let sending = async {
+        let part = vec![b'x'; 1 << 20];
+        while deaf.write_all(&part).await.is_ok() {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), sending).await.expect("it is let go");
+    check_status(&server.get("/headers", "").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_flight_is_finished() {
     let server = serve(|_| {}).await;
     let Server { address, stop, done, .. } = server;
