@@ -49,7 +49,7 @@ async fn serve(options: &Options) -> Result<()> {
     let address = listener.local_addr()?;
 
     let mut installation = options.installation.clone();
-    first_start::prepare(&installation)?;
+    first_start::prepare(&installation).await?;
     let mut configuration = Configuration::read(&installation)?;
     if tell_agents_where(&mut installation, &configuration, address) {
         configuration = Configuration::read(&installation)?;

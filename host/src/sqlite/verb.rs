@@ -24,9 +24,9 @@ pub(super) fn asks_for_changes(sql: &str) -> bool {
 /// In upper or lower case.
 fn holds(sql: &str, word: &str) -> bool {
     let first = word.as_bytes()[0];
-    sql.as_bytes().windows(word.len()).any(|it| {
-        it[0].to_ascii_lowercase() == first && it.eq_ignore_ascii_case(word.as_bytes())
-    })
+    sql.as_bytes()
+        .windows(word.len())
+        .any(|it| it[0].to_ascii_lowercase() == first && it.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// After white space and comments.
