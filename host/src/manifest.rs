@@ -21,6 +21,7 @@ pub use trigger::{HttpTrigger, Route};
 
 use crate::fault::{Cause, Fault, Faults, LoadError};
 
+/// An application, as its manifest describes it: its parts, what each may touch, and who calls them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     pub name: String,
@@ -36,6 +37,8 @@ pub struct Manifest {
     pub tool: Table,
     /// Where the manifest lies; its relative paths start here.
     pub directory: PathBuf,
+    /// Its name there. Default: `spin.toml`.
+    file: PathBuf,
 }
 
 /// An application variable. Exactly one of `required` and `default` is given.
@@ -47,6 +50,7 @@ pub struct Variable {
 }
 
 impl Manifest {
+    /// Reads the file of a manifest.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let failed = |faults| LoadError { manifest: path.to_owned(), faults };
         let text = std::fs::read_to_string(path).map_err(|e| {
@@ -57,7 +61,16 @@ impl Manifest {
             Some(it) if !it.as_os_str().is_empty() => it,
             _ => Path::new("."),
         };
-        Self::parse(&text, directory).map_err(failed)
+        let mut manifest = Self::parse(&text, directory).map_err(failed)?;
+        if let Some(name) = path.file_name() {
+            manifest.file = name.into();
+        }
+        Ok(manifest)
+    }
+
+    /// Where it was read, or would have been: faults name it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.join(&self.file)
     }
 
     /// Reads the text of a manifest whose relative paths start at `directory`.
@@ -114,6 +127,7 @@ fn read(mut root: Section<'_>, directory: &Path) -> Option<Manifest> {
         components,
         tool,
         directory,
+        file: "spin.toml".into(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Manifests that cannot be loaded: every fault is named, at once.
 
-use crate::support::{faults, manifest};
+use crate::support::{faults, manifest, options};
 
 #[test]
 fn every_fault_of_form_is_named() {
@@ -79,6 +79,17 @@ fn what_is_missing_is_named() {
     assert_eq!(found[1], "component.guest.variables.a: there is no variable \"unknown\"");
     assert!(found[2].starts_with("component.absent.source: cannot read "), "{found:?}");
     assert!(found[3].starts_with("component.text: not a WebAssembly component: "), "{found:?}");
+}
+
+#[test]
+fn an_env_file_that_cannot_be_understood_keeps_its_secrets() {
+    let directory = tempfile::TempDir::new().unwrap();
+    std::fs::write(directory.path().join(".env"), "A=\"s3cret\nB=1\n").unwrap();
+    let path = directory.path().join("other.toml");
+    std::fs::write(&path, manifest("", "")).unwrap();
+    let error = host::Manifest::load(&path).unwrap().values(&options()).unwrap_err().to_string();
+    assert!(error.contains("other.toml:\n  variables: cannot read "), "{error}");
+    assert!(error.contains("a quote is not closed") && !error.contains("s3cret"), "{error}");
 }
 
 #[track_caller]
