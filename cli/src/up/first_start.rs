@@ -17,6 +17,11 @@ pub(super) async fn prepare(installation: &Installation) -> Result<()> {
     turn.lock()?;
 
     let env_path = installation.env_file();
+    match env_file::make_private(&env_path) {
+        Ok(false) => {}
+        Ok(true) => eprintln!("others could read {}; now only its owner can", env_path.display()),
+        Err(error) => eprintln!("warning: {error:#}"),
+    }
     let mut known = env_file::read(&env_path)?;
     known.extend(environment());
     known.extend(given(installation));
