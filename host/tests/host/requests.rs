@@ -186,11 +186,12 @@ async fn files_are_readable_where_they_are_put() {
         read(app.handle(request, client()).await).await
     };
     assert_eq!(get("/file/assets/deep/b.txt").await.1, "b");
-    assert_eq!(get("/file/mounted/a.txt").await.1, "a");
+    assert_eq!(get("/file/mounted/deep/b.txt").await.1, "b");
+    assert_eq!(get("/file/mounted/a.txt").await.0, 422);
     assert_eq!(get("/file/assets/a.txt").await.0, 422);
     assert_eq!(get("/file/secret.txt").await.0, 422);
     assert_eq!(get("/file/mounted/../secret.txt").await.0, 422);
-    assert_eq!(get("/write/mounted/a.txt").await.0, 422);
+    assert_eq!(get("/write/mounted/deep/b.txt").await.0, 422);
 }
 
 #[tokio::test(flavor = "multi_thread")]
