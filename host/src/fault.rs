@@ -29,13 +29,7 @@ pub struct Fault {
     pub cause: Cause,
 }
 
-impl Fault {
-    /// The component at fault, if it is in the table of one.
-    pub fn component(&self) -> Option<&str> {
-        self.at.strip_prefix("component.")?.split('.').next()
-    }
-}
-
+/// What is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     #[error("not valid TOML: {0}")]

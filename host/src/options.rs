@@ -48,6 +48,7 @@ pub struct Options {
     pub progress: Option<ProgressFn>,
 }
 
+/// Told of each component that is compiled, on the thread that loads.
 pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
 
 /// "compiling agent (2/5)"
