@@ -77,8 +77,13 @@ pub enum Cause {
 pub(crate) struct Faults(RefCell<Vec<Fault>>);
 
 impl Faults {
+    /// Once, however often it is found.
     pub(crate) fn report(&self, at: impl Into<String>, cause: Cause) {
-        self.0.borrow_mut().push(Fault { at: at.into(), cause });
+        let fault = Fault { at: at.into(), cause };
+        let mut faults = self.0.borrow_mut();
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

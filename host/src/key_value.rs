@@ -214,13 +214,13 @@ mod tests {
 
     #[test]
     fn a_list_of_keys_has_a_bound_and_is_of_one_label() {
-        let (_directory, full, other) = stores();
+        let (_directory, crowded, other) = stores();
         other.write("k", b"").unwrap();
         let fill =
             "WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
                     INSERT INTO spin_key_value SELECT 'one', i || hex(zeroblob(30000)), '' FROM n";
-        full.run(|it, _| it.execute(fill, [])).unwrap();
-        assert!(full.keys().is_err());
+        crowded.run(|it, _| it.execute(fill, [])).unwrap();
+        assert!(crowded.keys().is_err());
         assert_eq!(other.keys().unwrap(), ["k"]);
     }
 }

@@ -35,15 +35,16 @@ use crate::{
 };
 
 pub(crate) fn load(path: &Path, options: Options) -> Result<Application, LoadError> {
-    let manifest = Manifest::load(path)?;
     let faults = Faults::default();
+    let failed = |faults: Faults| LoadError { manifest: path.into(), faults: faults.into_vec() };
+    let Some(manifest) = Manifest::read(path, &faults) else { return Err(failed(faults)) };
     let loaded = Loader::new(&manifest, &options, &faults).and_then(Loader::load);
     let router = Router::new(&manifest.triggers);
     match (loaded, router) {
         (Some(parts), Ok(router)) if faults.is_empty() => {
             Ok(start(manifest, options, router, parts))
         }
-        _ => Err(LoadError { manifest: path.to_owned(), faults: faults.into_vec() }),
+        _ => Err(failed(faults)),
     }
 }
 
@@ -160,7 +161,7 @@ impl<'a> Loader<'a> {
         let directory = match &self.options.cache {
             Cache::Off => None,
             Cache::InState => Some(&*in_state),
-            Cache::Directory(path) => Some(&**path),
+            Cache::Directory(path) | Cache::ReadOnly(path) => Some(&**path),
         };
         let entry = directory.map(|it| Entry::new(it, engine, &sources.digest()));
         // Only what passed every check was ever compiled.
@@ -171,7 +172,8 @@ impl<'a> Loader<'a> {
             .map_err(|e| self.faults.report(&*at, e.into()))
             .ok()?;
         self.check_interface(&bytes, &at, self.is_served(component));
-        Some(Code::Composed(bytes, entry))
+        let is_kept = !matches!(self.options.cache, Cache::ReadOnly(_));
+        Some(Code::Composed(bytes, entry.filter(|_| is_kept)))
     }
 
     fn sources(
@@ -226,6 +228,10 @@ impl<'a> Loader<'a> {
     }
 
     fn read(&self, path: &Path, at: String, files: &mut Files) -> Option<Rc<File>> {
+        if path.as_os_str().is_empty() {
+            // That it is not named was reported.
+            return None;
+        }
         let path = self.manifest.directory.join(path);
         files
             .read(&path)

@@ -52,20 +52,43 @@ pub struct Variable {
 impl Manifest {
     /// Reads the file of a manifest.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let failed = |faults| LoadError { manifest: path.to_owned(), faults };
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            let cause = Cause::Unreadable { path: path.to_owned(), reason: e.to_string() };
-            failed(vec![Fault { at: "manifest".into(), cause }])
-        })?;
+        let faults = Faults::default();
+        let failed =
+            |faults: Faults| LoadError { manifest: path.into(), faults: faults.into_vec() };
+        match Self::read(path, &faults) {
+            Some(manifest) if faults.is_empty() => Ok(manifest),
+            _ => Err(failed(faults)),
+        }
+    }
+
+    /// What can be understood of a file, so that the rest of it can be checked as well. `None` where
+    /// that is nothing.
+    pub(crate) fn read(path: &Path, faults: &Faults) -> Option<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| {
+                let cause = Cause::Unreadable { path: path.to_owned(), reason: e.to_string() };
+                faults.report("manifest", cause);
+            })
+            .ok()?;
         let directory = match path.parent() {
             Some(it) if !it.as_os_str().is_empty() => it,
             _ => Path::new("."),
         };
-        let mut manifest = Self::parse(&text, directory).map_err(failed)?;
+        let mut manifest = Self::understand(&text, directory, faults)?;
         if let Some(name) = path.file_name() {
             manifest.file = name.into();
         }
-        Ok(manifest)
+        Some(manifest)
+    }
+
+    fn understand(text: &str, directory: &Path, faults: &Faults) -> Option<Self> {
+        match text.parse::<Table>() {
+            Ok(table) => Some(read(Section::root(table, faults), directory)),
+            Err(e) => {
+                faults.report("manifest", Cause::Syntax(e.to_string()));
+                None
+            }
+        }
     }
 
     /// Where it was read, or would have been: faults name it.
@@ -76,14 +99,7 @@ impl Manifest {
     /// Reads the text of a manifest whose relative paths start at `directory`.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, Vec<Fault>> {
         let faults = Faults::default();
-        let manifest = match text.parse::<Table>() {
-            Ok(table) => read(Section::root(table, &faults), directory),
-            Err(e) => {
-                faults.report("manifest", Cause::Syntax(e.to_string()));
-                None
-            }
-        };
-        match manifest {
+        match Self::understand(text, directory, &faults) {
             Some(manifest) if faults.is_empty() => Ok(manifest),
             _ => Err(faults.into_vec()),
         }
@@ -99,7 +115,7 @@ impl Manifest {
     }
 }
 
-fn read(mut root: Section<'_>, directory: &Path) -> Option<Manifest> {
+fn read(mut root: Section<'_>, directory: &Path) -> Manifest {
     match root.take("spin_manifest_version") {
         Some(Value::Integer(2)) => {}
         Some(_) => root.report("spin_manifest_version", Cause::Unsupported("only version 2")),
@@ -115,9 +131,9 @@ fn read(mut root: Section<'_>, directory: &Path) -> Option<Manifest> {
         root.section("trigger").map(|it| trigger::read_all(it, &components)).unwrap_or_default();
     dependency::check(&root, &components);
     root.finish();
-    let Details { name, version, description, authors, tool } = application?;
+    let Details { name, version, description, authors, tool } = application.unwrap_or_default();
     let directory = directory.to_owned();
-    Some(Manifest {
+    Manifest {
         name,
         version,
         description,
@@ -128,7 +144,7 @@ fn read(mut root: Section<'_>, directory: &Path) -> Option<Manifest> {
         tool,
         directory,
         file: "spin.toml".into(),
-    })
+    }
 }
 
 #[derive(Default)]

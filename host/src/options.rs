@@ -66,6 +66,8 @@ pub enum Cache {
     /// `cache` in the state directory.
     InState,
     Directory(PathBuf),
+    /// Whatever is there is used, nothing is added.
+    ReadOnly(PathBuf),
     Off,
 }
 

@@ -52,6 +52,24 @@ fn every_fault_of_form_is_named() {
 }
 
 #[test]
+fn a_fault_of_form_hides_no_other() {
+    let rest = r#"
+        colour = "red"
+        [variables]
+        needed = { required = true }
+        [component.absent]
+        source = "absent.wasm"
+        [component.nothing]
+    "#;
+    let found = faults(&manifest("", rest));
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found[0], "component.guest.colour: unknown key");
+    assert_eq!(found[1], "component.nothing.source: missing");
+    assert!(found[2].starts_with("variables.needed: required"), "{found:?}");
+    assert!(found[3].starts_with("component.absent.source: cannot read "), "{found:?}");
+}
+
+#[test]
 fn what_is_not_toml_says_where() {
     let found = faults("spin_manifest_version = ");
     assert_eq!(found.len(), 1);
