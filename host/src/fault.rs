@@ -86,6 +86,12 @@ impl Faults {
         }
     }
 
+    /// Whether anything is wrong in the table `at`.
+    pub(crate) fn are_within(&self, at: &str) -> bool {
+        let within = |it: &Fault| it.at.strip_prefix(at).is_some_and(|it| it.starts_with('.'));
+        self.0.borrow().iter().any(within)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.borrow().is_empty()
     }

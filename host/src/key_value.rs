@@ -217,7 +217,7 @@ mod tests {
         let (_directory, crowded, other) = stores();
         other.write("k", b"").unwrap();
         let fill =
-            "WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 1100)
+            "WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
                     INSERT INTO spin_key_value SELECT 'one', i || hex(zeroblob(30000)), '' FROM n";
         crowded.run(|it, _| it.execute(fill, [])).unwrap();
         assert!(crowded.keys().is_err());

@@ -168,6 +168,9 @@ impl<'a> Loader<'a> {
         if let Some(compiled) = entry.as_ref().and_then(|it| it.load(engine)) {
             return Some(Code::Compiled(compiled));
         }
+        if self.faults.are_within(&format!("{at}.dependencies")) {
+            return None;
+        }
         let bytes = compose::compose(&component.id, &sources)
             .map_err(|e| self.faults.report(&*at, e.into()))
             .ok()?;

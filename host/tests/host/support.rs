@@ -104,9 +104,10 @@ pub(crate) fn load(
     Application::load(&path, options)
 }
 
-/// The faults of a manifest that cannot be loaded, one per line.
+/// The faults of a manifest that cannot be loaded, one per line. It may lend the directory `data`.
 pub(crate) fn faults(manifest: &str) -> Vec<String> {
     let directory = TempDir::new().unwrap();
+    fs::create_dir(directory.path().join("data")).unwrap();
     match load(directory.path(), manifest, options()) {
         Ok(_) => Vec::new(),
         Err(e) => e.faults.iter().map(ToString::to_string).collect(),
