@@ -2,6 +2,8 @@
 //!
 //! What was noted of a log's end earlier (`head`) shows whether that end was cut off since (`--anchor`).
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use domain::{audit::ChainKey, ids::OrgId, secrets::Secret, time::Timestamp};
@@ -10,7 +12,7 @@ use store::{
     native::File,
 };
 
-use crate::{Installation, configuration::Configuration};
+use crate::{Installation, configuration::Configuration, migrate};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -113,20 +115,38 @@ async fn adopt(which: &Which) -> Result<()> {
 /// The migration since which heads are proven.
 const PROVEN_SINCE: &str = "0012_identity_and_audit";
 
-/// Proves the heads of a database that was just upgraded from one whose heads had no proof. Never those
-/// of one that had it: whoever can write the file could take the proof away.
-#[expect(clippy::print_stderr, reason = "a command-line program talks to its user")]
-pub(crate) fn adopt_upgraded(installation: &Installation, applied: &[&str]) -> Result<()> {
-    let is_new = applied.first().is_some_and(|it| it.starts_with("0001"));
-    if is_new || !applied.contains(&PROVEN_SINCE) {
-        return Ok(());
+/// An upgrade that goes on past a crash: heads of logs have had no proof before it, and are to be proven
+/// once after it. Never those of a database that had them: whoever can write the file could take the
+/// proof away. A file beside the database says that this is still to be done; who can write there could
+/// run code here.
+pub(crate) struct Adoption {
+    note: PathBuf,
+}
+
+impl Adoption {
+    /// To be asked before the migrations of `pending` are applied.
+    pub(crate) fn expect(installation: &Installation, pending: &[&str]) -> Result<Self> {
+        let note = installation.state_dir().join("audit_adoption.pending");
+        let is_new = pending.first().is_some_and(|it| it.starts_with("0001"));
+        if !is_new && pending.contains(&PROVEN_SINCE) {
+            std::fs::write(&note, "").with_context(|| note.display().to_string())?;
+        }
+        Ok(Self { note })
     }
-    let which = Which { installation: installation.clone(), org: None };
-    let adopted = tokio::runtime::Builder::new_current_thread().build()?.block_on(adopt(&which));
-    if let Err(error) = adopted {
-        eprintln!("the audit log is not proven yet, run `myrmidon audit adopt`: {error:#}");
+
+    /// To be called after the migrations. What fails is tried again at the next start.
+    #[expect(clippy::print_stderr, reason = "a command-line program talks to its user")]
+    pub(crate) async fn complete(self, installation: &Installation) -> Result<()> {
+        if !self.note.exists() {
+            return Ok(());
+        }
+        let which = Which { installation: installation.clone(), org: None };
+        if let Err(error) = adopt(&which).await {
+            eprintln!("the audit log is not proven yet, run `myrmidon audit adopt`: {error:#}");
+            return Ok(());
+        }
+        std::fs::remove_file(&self.note).with_context(|| self.note.display().to_string())
     }
-    Ok(())
 }
 
 fn now() -> Timestamp {
@@ -135,7 +155,7 @@ fn now() -> Timestamp {
 
 impl Which {
     fn database(&self) -> Result<File> {
-        let path = self.installation.state_dir().join("sqlite_db.db");
+        let path = migrate::database(&self.installation.state_dir());
         if !path.is_file() {
             bail!("{} is not there: no database, no log", path.display());
         }

@@ -164,15 +164,11 @@ fn public_key(text: &str) -> Result<(), String> {
     ed25519_dalek::VerifyingKey::from_public_key_der(&der).map(drop).map_err(|_| wrong())
 }
 
+/// By the parser of the component that will use it.
 fn public_key_pem(text: &str) -> Result<(), String> {
-    let pem = text.replace("\\n", "\n");
-    if pem.starts_with("-----BEGIN PUBLIC KEY-----")
-        && pem.trim_end().ends_with("-----END PUBLIC KEY-----")
-    {
-        Ok(())
-    } else {
-        Err("is not a PEM public key (-----BEGIN PUBLIC KEY-----)".to_owned())
-    }
+    oidc::PublicKey::from_pem(text).map(drop).map_err(|error| {
+        format!("is {error} in PEM (-----BEGIN PUBLIC KEY-----), RSA with 2048 bits or more")
+    })
 }
 
 fn proxies(text: &str) -> Result<(), String> {
@@ -248,6 +244,27 @@ mod tests {
     fn short_secrets_are_problems() {
         check("cron_secret", "hunter2", &["cron_secret"]);
         check("encryption_secret", "0123456789", &["encryption_secret"]);
+    }
+
+    #[test]
+    fn keys_of_people_are_those_that_the_component_takes() {
+        let armoured = |label: &str, body: &str| {
+            format!("-----BEGIN {label}-----\\n{body}\\n-----END {label}-----")
+        };
+        let ed25519 = "MCowBQYDK2VwAyEAA6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=";
+        check("auth_public_key_pem", &armoured("PUBLIC KEY", ed25519), &[]);
+        for text in [
+            armoured("PUBLIC KEY", "bm90IGEga2V5"),
+            // RSA with 512 bits.
+            armoured(
+                "RSA PUBLIC KEY",
+                "MEgCQQCo9+BpMRYQ/dL3DS2CyJxRF+j6ctbT3/Qp84+KeFhnii7NT7fELilKUSnxS30WAvQCCo2yU1orfgqr41mM70MBAgMBAAE=",
+            ),
+            armoured("CERTIFICATE", ed25519),
+            "hunter2".to_owned(),
+        ] {
+            check("auth_public_key_pem", &text, &["auth_public_key_pem"]);
+        }
     }
 
     #[test]

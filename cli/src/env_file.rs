@@ -9,17 +9,40 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 /// Reads the file; a missing one is empty.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>> {
     match fs::read(path) {
         Ok(bytes) => dotenvy::from_read_iter(bytes.as_slice())
             .collect::<Result<_, _>>()
-            .with_context(|| format!("{} is not a list of NAME=value lines", path.display())),
+            // Its message holds the line, which may be a secret.
+            .map_err(|_| anyhow!("{} is not a list of NAME=value lines", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(error).with_context(|| path.display().to_string()),
     }
+}
+
+/// Lets nobody but its owner read the file, whoever made it. Whether anybody else could before.
+pub(crate) fn make_private(path: &Path) -> Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = match fs::metadata(path) {
+            Ok(it) => it.permissions().mode(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        let of_others = mode & 0o077;
+        if of_others == 0 {
+            return Ok(false);
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+            .with_context(|| format!("{} can be read by others", path.display()))?;
+        Ok(true)
+    }
+    #[cfg(not(unix))]
+    Ok(false)
 }
 
 /// Adds lines, all or none: a crash leaves the old file or the new one.
@@ -100,8 +123,15 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         fs::write(&path, "").unwrap();
         append(&path, &[("A".into(), "1".into())]).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(mode(), 0o600);
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(make_private(&path).unwrap());
+        assert_eq!(mode(), 0o600);
+        assert!(!make_private(&path).unwrap());
+        assert!(!make_private(&folder.path().join("none")).unwrap());
     }
 }

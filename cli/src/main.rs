@@ -37,7 +37,7 @@ Examples:
   myrmidon audit verify                         exit 1 where the audit log was tampered with
   myrmidon token --org acme --role admin        a token for curl: -H \"Authorization: Bearer …\"
   myrmidon admin create --org acme --email a@b.c  the first account of a person
-  myrmidon keys generate >> .env                all secrets of a new installation";
+  (umask 077; myrmidon keys generate >> .env)   all secrets of a new installation";
 
 #[derive(Subcommand)]
 enum Command {

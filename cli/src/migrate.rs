@@ -32,14 +32,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("the schema is up to date");
         return Ok(());
     }
-    let applied = apply(&state_dir)?;
+    let applied = tokio::runtime::Builder::new_current_thread()
+        .build()?
+        .block_on(upgrade(&options.installation))?;
     for name in &applied {
         println!("applied: {name}");
     }
     if applied.is_empty() {
         println!("the schema is up to date");
     }
-    audit::adopt_upgraded(&options.installation, &applied)
+    Ok(())
+}
+
+/// [`apply`], and what an upgraded database needs once.
+pub(crate) async fn upgrade(installation: &Installation) -> Result<Vec<&'static str>> {
+    let state_dir = installation.state_dir();
+    make_private(&state_dir)?;
+    let adoption = audit::Adoption::expect(installation, &pending(&state_dir)?)?;
+    let applied = apply(&state_dir)?;
+    adoption.complete(installation).await?;
+    Ok(applied)
 }
 
 /// Brings the database of a state directory up to date; makes both where there is none.

@@ -88,6 +88,19 @@ mod tests {
     }
 
     #[test]
+    fn the_application_has_tasks_with_routes() {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../spin.toml");
+        let tasks = tasks(&host::Manifest::load(manifest.as_ref()).unwrap()).unwrap();
+        let mut paths: Vec<_> = tasks.iter().map(|it| it.path.as_str()).collect();
+        paths.sort_unstable();
+        assert_eq!(
+            paths,
+            ["auto-rotation", "cleanup", "ingestion", "maintenance", "schedules"]
+                .map(|it| format!("/api/cron/{it}"))
+        );
+    }
+
+    #[test]
     fn the_next_minute_is_waited_for() {
         check("* * * * *", "2026-07-11T09:15:30Z", 30);
     }

@@ -3,7 +3,7 @@
 mod first_start;
 mod greeting;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
@@ -25,6 +25,10 @@ pub(crate) struct Options {
     /// Do not call the cron routes; somebody else does
     #[arg(long)]
     no_scheduler: bool,
+    /// How long a request may take to be answered, as in 90s or 5m; what arrives of its body gives it
+    /// this time anew, up to an hour
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
+    request_timeout: Duration,
     /// One line per request, on standard error
     #[arg(long, value_enum, default_value = "text")]
     log: Log,
@@ -35,6 +39,15 @@ enum Log {
     Json,
     Text,
     Off,
+}
+
+/// More than none: nothing could be answered.
+fn duration(text: &str) -> Result<Duration> {
+    let duration = humantime::parse_duration(text)?;
+    if duration.is_zero() {
+        bail!("must be longer");
+    }
+    Ok(duration)
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -49,7 +62,7 @@ async fn serve(options: &Options) -> Result<()> {
     let address = listener.local_addr()?;
 
     let mut installation = options.installation.clone();
-    first_start::prepare(&installation)?;
+    first_start::prepare(&installation).await?;
     let mut configuration = Configuration::read(&installation)?;
     if tell_agents_where(&mut installation, &configuration, address) {
         configuration = Configuration::read(&installation)?;
@@ -103,6 +116,7 @@ fn host_options(options: &Options, installation: &Installation) -> host::Options
             Log::Text => host::Log::Text,
             Log::Off => host::Log::Off,
         },
+        request_timeout: options.request_timeout,
         progress: Some(std::sync::Arc::new(|it: &host::Progress<'_>| {
             eprintln!("compiling {} ({}/{})", it.component, it.index, it.total);
         })),

@@ -10,15 +10,17 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler};
 
 use crate::{
     access_log::{AccessLog, Line},
     body::{self, Body},
+    clock::{self, Arrival, Patience},
     fault::LoadError,
     headers,
-    instance::Factory,
+    instance::{Factory, Ticket},
     load,
     manifest::Manifest,
     options::Options,
@@ -172,31 +174,46 @@ impl Running {
         let uri = request.uri().clone();
         let Some(found) = route.match_path(uri.path()) else { return plain(StatusCode::NOT_FOUND) };
         headers::add(request.headers_mut(), &uri, &found, client);
-        run(handler, request, permit, self.options.request_timeout).await
+        let mut arrival = None;
+        if !request.body().is_end_stream() {
+            let watched = Arc::<Arrival>::default();
+            arrival = Some(watched.clone());
+            request = request.map(|it| body::watched(it, watched));
+        }
+        run(handler, request, Ticket { permit, arrival }, (&self.options).into()).await
     }
 }
+
+/// The instance watches its own time; this is for a request that never gets one.
+const GRACE: Duration = Duration::from_secs(5);
 
 async fn run(
     handler: &ProxyHandler<Factory>,
     request: Request<Body>,
-    permit: Permit,
-    timeout: Duration,
+    ticket: Ticket,
+    patience: Patience,
 ) -> Answer {
-    // The instance watches its own time; this is for a request that never gets one.
-    let patience = timeout.saturating_add(Duration::from_secs(5));
-    let failure =
-        match tokio::time::timeout(patience, handler.handle(permit.clone(), request)).await {
-            Ok(Ok(response)) => {
-                let response = response.map(|it| body::holding(it, permit));
-                return Answer { response, failure: None };
-            }
-            Ok(Err(error)) if error.is::<InstantiationError<Permit>>() => {
-                return busy(&format!("{error:#}"));
-            }
-            Ok(Err(error)) => format!("{error:#}"),
-            Err(_) => "no instance within the time of a request".into(),
-        };
-    Answer { failure: Some(failure), ..plain(StatusCode::INTERNAL_SERVER_ERROR) }
+    let permit = ticket.permit.clone();
+    let over = clock::over(Instant::now(), patience.and(GRACE), ticket.arrival.clone());
+    let answer = tokio::select! {
+        biased;
+        answer = handler.handle(ticket, request) => answer,
+        () = over => {
+            let failure = Some("no instance within the time of a request".into());
+            return Answer { failure, ..plain(StatusCode::INTERNAL_SERVER_ERROR) };
+        }
+    };
+    match answer {
+        Ok(response) => {
+            let response = response.map(|it| body::holding(it, permit));
+            Answer { response, failure: None }
+        }
+        Err(error) if error.is::<InstantiationError<Ticket>>() => busy(&format!("{error:#}")),
+        Err(error) => {
+            let failure = Some(format!("{error:#}"));
+            Answer { failure, ..plain(StatusCode::INTERNAL_SERVER_ERROR) }
+        }
+    }
 }
 
 fn declared_length<B>(request: &Request<B>) -> Option<u64> {

@@ -12,6 +12,8 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi_http::Error;
 
+use crate::clock::Arrival;
+
 /// The body of a request or an answer. It streams.
 pub type Body = wasmtime_wasi_http::WasiBody;
 
@@ -71,6 +73,49 @@ impl http_body::Body for Limited {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// Notes what arrives, and fails once the time of its request is over.
+pub(crate) fn watched(body: Body, arrival: Arc<Arrival>) -> Body {
+    Watched { body: Some(body), arrival }.boxed_unsync()
+}
+
+struct Watched {
+    /// None once it has failed: then nobody waits for the sender.
+    body: Option<Body>,
+    arrival: Arc<Arrival>,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                this.arrival.note();
+                Poll::Ready(frame)
+            }
+            Poll::Pending if this.arrival.poll_over(cx) => {
+                this.body = None;
+                Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(http_body::Body::size_hint).unwrap_or_default()
     }
 }
 

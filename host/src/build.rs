@@ -9,6 +9,7 @@ use std::{
 
 use crate::manifest::Manifest;
 
+/// Which build command did not do its work. What ran before it is done.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     #[error("{command:?} in {} cannot be started", .directory.display())]

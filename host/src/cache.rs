@@ -9,6 +9,7 @@ use std::{
     hash::{Hash as _, Hasher},
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -94,10 +95,19 @@ fn checksum(path: &Path) -> io::Result<u32> {
     }
 }
 
+/// Several may replace it at once, in this process or in others: each writes a file of its own.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&temporary, content)?;
-    fs::rename(&temporary, path)
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Relaxed);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}-{number}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let replaced = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if replaced.is_err() {
+        // What is left of it is of no use.
+        drop(fs::remove_file(&temporary));
+    }
+    replaced
 }
 
 /// Makes a directory that only its owner can enter.
@@ -106,4 +116,31 @@ pub(crate) fn create_private(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true).create(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_replaces_a_file_at_once_disturbs_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let (code, checksum) = (directory.path().join("x.cwasm"), directory.path().join("x.crc32"));
+        std::thread::scope(|scope| {
+            for byte in 0..8_u8 {
+                let (code, checksum) = (&code, &checksum);
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        replace(code, &[byte; 4096]).unwrap();
+                        replace(checksum, &[byte; 4]).unwrap();
+                    }
+                });
+            }
+        });
+        for (path, length) in [(&code, 4096), (&checksum, 4)] {
+            let content = fs::read(path).unwrap();
+            assert!(content.len() == length && content.iter().all(|it| *it == content[0]));
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
 }

@@ -1,47 +1,17 @@
 //! `.env` files: `NAME=value` lines, of which we want `SPIN_VARIABLE_…`.
 //!
-//! Quotes, comments and `export` are understood; `$NAME` is not expanded.
+//! Read by the same crate as Spin does, so that both see the same values.
 
 use std::collections::BTreeMap;
 
-pub(crate) fn parse(text: &str) -> BTreeMap<String, String> {
-    text.lines().filter_map(line).collect()
-}
+/// It tells nothing of the line, which may hold a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("a line is not NAME=value, or a quote is not closed")]
+pub(crate) struct Garbled;
 
-fn line(line: &str) -> Option<(String, String)> {
-    let line = line.trim();
-    if line.starts_with('#') {
-        return None;
-    }
-    let (name, value) = line.split_once('=')?;
-    let name = name.trim();
-    let name = name.strip_prefix("export ").unwrap_or(name).trim();
-    Some((name.to_owned(), unquote(value.trim())))
-}
-
-fn unquote(value: &str) -> String {
-    if let Some(rest) = value.strip_prefix('\'') {
-        return rest.split('\'').next().unwrap_or_default().to_owned();
-    }
-    let Some(rest) = value.strip_prefix('"') else {
-        return value.split(" #").next().unwrap_or_default().trim_end().to_owned();
-    };
-    let mut text = String::new();
-    let mut characters = rest.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '"' => break,
-            '\\' => match characters.next() {
-                Some('n') => text.push('\n'),
-                Some('r') => text.push('\r'),
-                Some('t') => text.push('\t'),
-                Some(other) => text.push(other),
-                None => break,
-            },
-            other => text.push(other),
-        }
-    }
-    text
+/// A line that is not understood is an error: its secret would be another, or none.
+pub(crate) fn parse(bytes: &[u8]) -> Result<BTreeMap<String, String>, Garbled> {
+    dotenvy::from_read_iter(bytes).collect::<Result<_, _>>().map_err(|_| Garbled)
 }
 
 #[cfg(test)]
@@ -50,29 +20,31 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &[(&str, &str)]) {
-        let expected = expected.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        assert_eq!(parse(text), expected);
+        let expected: BTreeMap<String, String> =
+            expected.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        assert_eq!(parse(text.as_bytes()).unwrap(), expected);
     }
 
     #[test]
     fn lines_are_read() {
-        check("A=1\n\n# B=2\nexport C = 3 \nno value\n", &[("A", "1"), ("C", "3")]);
+        check("A=1\n\n# B=2\nexport C = 3 \nD=YQ==\n", &[("A", "1"), ("C", "3"), ("D", "YQ==")]);
     }
 
     #[test]
-    fn quotes_are_taken_off() {
-        check(r#"A="x \"y\"\n# z""#, &[("A", "x \"y\"\n# z")]);
-        check("A='x # \\n'", &[("A", "x # \\n")]);
+    fn quotes_may_span_lines() {
+        check("A=\"x \\\"y\\\"\\n\n# z\"\nB='1'", &[("A", "x \"y\"\n\n# z"), ("B", "1")]);
     }
 
     #[test]
-    fn a_base64_value_keeps_its_padding() {
-        check("A=YQ==", &[("A", "YQ==")]);
+    fn names_of_other_lines_are_filled_in() {
+        check(
+            "A=1\nB=$A-${A}\nC='$A'\nD=\\$A",
+            &[("A", "1"), ("B", "1-1"), ("C", "$A"), ("D", "$A")],
+        );
     }
 
     #[test]
-    fn a_comment_after_a_bare_value_is_dropped() {
-        check("A=1 # one", &[("A", "1")]);
-        check("A=1#one", &[("A", "1#one")]);
+    fn a_quote_that_stays_open_is_an_error() {
+        assert!(parse(b"A=\"1\nB=2\n").is_err());
     }
 }

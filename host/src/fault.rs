@@ -29,13 +29,7 @@ pub struct Fault {
     pub cause: Cause,
 }
 
-impl Fault {
-    /// The component at fault, if it is in the table of one.
-    pub fn component(&self) -> Option<&str> {
-        self.at.strip_prefix("component.")?.split('.').next()
-    }
-}
-
+/// What is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
     #[error("not valid TOML: {0}")]
@@ -83,8 +77,19 @@ pub enum Cause {
 pub(crate) struct Faults(RefCell<Vec<Fault>>);
 
 impl Faults {
+    /// Once, however often it is found.
     pub(crate) fn report(&self, at: impl Into<String>, cause: Cause) {
-        self.0.borrow_mut().push(Fault { at: at.into(), cause });
+        let fault = Fault { at: at.into(), cause };
+        let mut faults = self.0.borrow_mut();
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+
+    /// Whether anything is wrong in the table `at`.
+    pub(crate) fn are_within(&self, at: &str) -> bool {
+        let within = |it: &Fault| it.at.strip_prefix(at).is_some_and(|it| it.starts_with('.'));
+        self.0.borrow().iter().any(within)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,13 +1,19 @@
-//! `files` of a component: directories a guest may read.
+//! `files` of a component: what a guest may read.
 //!
 //! A pattern gives the files it matches at their paths relative to the
 //! manifest; they are copied into the state directory, so that the guest sees
-//! no neighbour of theirs. Nothing is ever writable.
+//! no neighbour of theirs. A directory without anything excluded is lent as it
+//! is. Nothing is ever writable, nothing comes from outside the manifest's
+//! directory unless an absolute path names it.
+
+mod selection;
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    fs,
+    path::{Component as Part, Path, PathBuf},
 };
+
+use selection::{Denied, Excluded, Selection};
 
 use crate::{
     fault::{Cause, Faults},
@@ -25,138 +31,124 @@ pub(crate) fn preopens(
     state_dir: &Path,
     faults: &Faults,
 ) -> Vec<Preopen> {
+    if component.files.is_empty() {
+        return Vec::new();
+    }
     let at = format!("component.{}.files", component.id);
+    let copies = state_dir.join("files").join(&component.id);
+    let place = match Place::new(&manifest.directory, &component.exclude_files, &copies) {
+        Ok(place) => place,
+        Err(e) => {
+            faults.report(at, Cause::Invalid(e.to_string()));
+            return Vec::new();
+        }
+    };
     let mut preopens = Vec::new();
-    let mut patterns = Vec::new();
+    let mut is_copied = false;
     for mount in &component.files {
-        match mount {
-            Mount::Pattern(pattern) => patterns.push(pattern.as_str()),
-            Mount::Directory { source, destination } => {
-                let directory = manifest.directory.join(source);
-                if directory.is_dir() {
-                    preopens.push(Preopen { directory, guest_path: destination.clone() });
-                } else {
-                    let reason = "not a directory".into();
-                    faults.report(&*at, Cause::Unreadable { path: directory, reason });
-                }
-            }
+        match place.put(mount) {
+            Ok(Some(preopen)) => preopens.push(preopen),
+            Ok(None) => is_copied = true,
+            Err(e) => faults.report(&*at, Cause::Invalid(format!("{}: {e}", source(mount)))),
         }
     }
-    if !patterns.is_empty() {
-        let directory = state_dir.join("files").join(&component.id);
-        match copy(&manifest.directory, &patterns, &component.exclude_files, &directory) {
-            Ok(()) => preopens.push(Preopen { directory, guest_path: "/".into() }),
-            Err(e) => {
-                let cause = Cause::Unreadable { path: directory, reason: e.to_string() };
-                faults.report(&*at, cause);
-            }
-        }
+    if is_copied {
+        preopens.push(Preopen { directory: copies, guest_path: "/".into() });
     }
     preopens
 }
 
-fn copy(base: &Path, patterns: &[&str], excluded: &[String], to: &Path) -> io::Result<()> {
-    if to.exists() {
-        fs::remove_dir_all(to)?;
+fn source(mount: &Mount) -> String {
+    match mount {
+        Mount::Pattern(it) => it.clone(),
+        Mount::Directory { source, .. } => source.display().to_string(),
     }
-    crate::cache::create_private(to)?;
-    // A directory stands for all that is in it.
-    let whole = |it: &&str| {
-        if base.join(it).is_dir() {
-            format!("{}/**", it.trim_end_matches('/'))
-        } else {
-            (*it).to_owned()
-        }
-    };
-    let patterns: Vec<String> = patterns.iter().map(whole).collect();
-    for path in walk(base, &patterns)? {
-        let relative = path.strip_prefix(base).unwrap_or(&path).to_owned();
-        let name = relative.to_string_lossy();
-        let is_wanted = patterns.iter().any(|it| matches(it, &name))
-            && !excluded.iter().any(|it| matches(it, &name));
-        if is_wanted {
-            let target = to.join(&relative);
-            fs::create_dir_all(target.parent().unwrap_or(to))?;
-            fs::copy(&path, &target)?;
-        }
-    }
-    Ok(())
 }
 
-/// Every file below the literal beginnings of the patterns.
-fn walk(base: &Path, patterns: &[String]) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let literal = |it: &String| {
-        let literal: PathBuf = it.split('/').take_while(|it| !it.contains(['*', '?'])).collect();
-        base.join(literal)
-    };
-    let mut left: Vec<PathBuf> = patterns.iter().map(literal).collect();
-    while let Some(path) = left.pop() {
-        if path.is_dir() {
-            for entry in fs::read_dir(&path)? {
-                left.push(entry?.path());
+/// Where files come from, and where those go that are copied.
+struct Place<'a> {
+    base: PathBuf,
+    excluded: Excluded,
+    copies: &'a Path,
+}
+
+impl<'a> Place<'a> {
+    /// What was copied before is forgotten.
+    fn new(directory: &Path, excluded: &[String], copies: &'a Path) -> Result<Self, Denied> {
+        let base = directory.canonicalize()?;
+        let excluded = Excluded::new(excluded)?;
+        if copies.exists() {
+            fs::remove_dir_all(copies)?;
+        }
+        crate::cache::create_private(copies)?;
+        Ok(Self { base, excluded, copies })
+    }
+
+    /// `None` where it is copied.
+    fn put(&self, mount: &Mount) -> Result<Option<Preopen>, Denied> {
+        match mount {
+            Mount::Pattern(pattern) => {
+                let selection = Selection::new(&self.base, pattern)?;
+                self.copy(&selection, self.copies, &self.base).map(|()| None)
             }
-        } else if path.is_file() {
-            files.push(path);
+            Mount::Directory { source, destination } => self.lend(source, destination),
         }
     }
-    Ok(files)
-}
 
-/// `*` and `?` stay within a path segment, `**` spans any number of them.
-fn matches(pattern: &str, path: &str) -> bool {
-    let (pattern, path): (Vec<_>, Vec<_>) =
-        (pattern.split('/').collect(), path.split('/').collect());
-    matches_segments(&pattern, &path)
-}
-
-fn matches_segments(pattern: &[&str], path: &[&str]) -> bool {
-    match (pattern.split_first(), path.split_first()) {
-        (None, None) => true,
-        (Some((&"**", tail)), _) => (0..=path.len()).any(|it| matches_segments(tail, &path[it..])),
-        (Some((first, tail)), Some((name, rest))) => {
-            matches_word(first.as_bytes(), name.as_bytes()) && matches_segments(tail, rest)
+    fn lend(&self, source: &Path, destination: &str) -> Result<Option<Preopen>, Denied> {
+        let path = self.base.join(source).canonicalize()?;
+        let is_inside = path.starts_with(&self.base);
+        if !is_inside && source.is_relative() {
+            return Err(Denied::Outside);
         }
-        _ => false,
+        let to = self.copies.join(relative(destination)?);
+        if path.is_file() {
+            let selection = Selection::of_file(path.clone());
+            self.copy_to(&selection, |_| to.clone())?;
+            return Ok(None);
+        }
+        // At the root there may be copies, too.
+        if self.excluded.is_empty() && to != self.copies {
+            return Ok(Some(Preopen { directory: path, guest_path: destination.to_owned() }));
+        }
+        if !is_inside {
+            return Err(Denied::Outside);
+        }
+        let selection = Selection::of_directory(&self.base, &path)?;
+        self.copy(&selection, &to, &path).map(|()| None)
+    }
+
+    /// Files keep their paths relative to `from`.
+    fn copy(&self, selection: &Selection, to: &Path, from: &Path) -> Result<(), Denied> {
+        self.copy_to(selection, |path| to.join(path.strip_prefix(from).unwrap_or(path)))
+    }
+
+    fn copy_to(
+        &self,
+        selection: &Selection,
+        target: impl Fn(&Path) -> PathBuf,
+    ) -> Result<(), Denied> {
+        for path in &selection.files {
+            let relative = path.strip_prefix(&self.base).unwrap_or(path);
+            if self.excluded.has(relative) {
+                continue;
+            }
+            let target = target(path);
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::copy(path, &target)?;
+        }
+        Ok(())
     }
 }
 
-fn matches_word(pattern: &[u8], word: &[u8]) -> bool {
-    match (pattern.split_first(), word.split_first()) {
-        (None, None) => true,
-        (Some((b'*', tail)), _) => (0..=word.len()).any(|it| matches_word(tail, &word[it..])),
-        (Some((b'?', tail)), Some((_, rest))) => matches_word(tail, rest),
-        (Some((a, tail)), Some((b, rest))) => a == b && matches_word(tail, rest),
-        _ => false,
-    }
+/// A path in the guest, below its root.
+fn relative(destination: &str) -> Result<PathBuf, Denied> {
+    let path = Path::new(destination.trim_start_matches('/'));
+    let is_plain = path.components().all(|it| matches!(it, Part::Normal(_) | Part::CurDir));
+    if is_plain { Ok(path.to_owned()) } else { Err(Denied::Outside) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(pattern: &str, path: &str, expected: bool) {
-        assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
-    }
-
-    #[test]
-    fn a_star_stays_in_its_segment() {
-        check("assets/*.png", "assets/a.png", true);
-        check("assets/*.png", "assets/a/b.png", false);
-        check("a?c", "abc", true);
-    }
-
-    #[test]
-    fn two_stars_span_segments() {
-        check("assets/**/*", "assets/a.png", true);
-        check("assets/**/*.png", "assets/a/b/c.png", true);
-        check("**", "a/b", true);
-    }
-
-    #[test]
-    fn a_name_matches_itself() {
-        check("LICENSE", "LICENSE", true);
-        check("LICENSE", "a/LICENSE", false);
-    }
-}
+mod tests;

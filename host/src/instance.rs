@@ -4,7 +4,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -22,6 +22,7 @@ use wasmtime_wasi_http::{
 
 use crate::{
     access_log::AccessLog,
+    clock::{self, Arrival, Latest, Patience},
     options::Options,
     state::{Granted, Instance},
 };
@@ -39,7 +40,7 @@ pub(crate) struct Limits {
     reuse: usize,
     concurrency: usize,
     idle: Duration,
-    request: Duration,
+    request: Patience,
     background: Duration,
 }
 
@@ -49,7 +50,7 @@ impl From<&Options> for Limits {
             reuse: options.max_instance_reuse.max(1),
             concurrency: options.max_instance_concurrency.max(1),
             idle: options.instance_idle,
-            request: options.request_timeout,
+            request: options.into(),
             background: options.background_timeout,
         }
     }
@@ -74,14 +75,15 @@ impl HandlerState for Factory {
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
         let proxy = Proxy::P3(self.service.instantiate_async(&mut store).await?);
-        let sleep = tokio::time::sleep(self.limits.request);
+        let sleep = tokio::time::sleep(self.limits.request.idle);
+        let arrived = Arc::<Latest>::default();
         let id = self.granted.id.clone();
         Ok(Handled {
             store,
             proxy,
             view: Instance::http,
-            expiration: Expiration { limits: self.limits, sleep },
-            state: Worker { id, limits: self.limits, log: self.log },
+            expiration: Expiration { limits: self.limits, arrived: arrived.clone(), sleep },
+            state: Worker { id, limits: self.limits, arrived, log: self.log },
         })
     }
 }
@@ -90,6 +92,9 @@ pin_project! {
     /// Ends an instance from outside, even one that never gives way by itself.
     pub(crate) struct Expiration {
         limits: Limits,
+        arrived: Arc<Latest>,
+        // Never later than due, often earlier: setting it for every request costs
+        // more than waking up in vain now and then.
         #[pin]
         sleep: tokio::time::Sleep,
     }
@@ -103,29 +108,46 @@ impl WorkerExpiration for Expiration {
         start: Instant,
     ) -> Poll<()> {
         let mut this = self.project();
-        let limit = match status {
-            WorkerStatus::Idle => this.limits.idle,
-            WorkerStatus::Requests => this.limits.request,
-            WorkerStatus::PostReturn => this.limits.background,
+        let due = || match status {
+            WorkerStatus::Idle => start.checked_add(this.limits.idle),
+            WorkerStatus::Requests => this.limits.request.end(start, this.arrived.instant()),
+            WorkerStatus::PostReturn => start.checked_add(this.limits.background),
         };
-        let Some(deadline) = start.checked_add(limit) else { return Poll::Pending };
-        if this.sleep.deadline().into_std() != deadline {
+        let Some(deadline) = due() else { return Poll::Pending };
+        if this.sleep.deadline().into_std() > deadline {
             this.sleep.as_mut().reset(deadline.into());
         }
-        this.sleep.poll(cx)
+        loop {
+            ready!(this.sleep.as_mut().poll(cx));
+            // It may have been set for another request, or for the idle time before it.
+            match due() {
+                Some(deadline) if deadline > Instant::now() => {
+                    this.sleep.as_mut().reset(deadline.into());
+                }
+                Some(_) => return Poll::Ready(()),
+                None => return Poll::Pending,
+            }
+        }
     }
 }
 
 pub(crate) struct Worker {
     id: String,
     limits: Limits,
+    arrived: Arc<Latest>,
     log: AccessLog,
+}
+
+/// What goes with a request to its instance.
+pub(crate) struct Ticket {
+    /// Kept until the guest is done with the head, even if the client is gone.
+    pub(crate) permit: Option<Arc<OwnedSemaphorePermit>>,
+    pub(crate) arrival: Option<Arc<Arrival>>,
 }
 
 impl WorkerState for Worker {
     type StoreData = Instance;
-    /// Kept until the guest is done with the head, even if the client is gone.
-    type RequestData = Option<Arc<OwnedSemaphorePermit>>;
+    type RequestData = Ticket;
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         if total >= self.limits.reuse {
@@ -140,12 +162,15 @@ impl WorkerState for Worker {
     fn on_request_start(
         &self,
         _: StoreContextMut<'_, Instance>,
-        permit: Self::RequestData,
+        Ticket { permit, arrival }: Ticket,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync + 'static>> {
-        let limit = self.limits.request;
+        if let Some(arrival) = &arrival {
+            arrival.reach(&self.arrived);
+        }
+        let over = clock::over(Instant::now(), self.limits.request, arrival);
         Box::pin(async move {
-            tokio::time::sleep(limit).await;
+            over.await;
             drop(permit);
         })
     }

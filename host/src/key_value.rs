@@ -17,6 +17,12 @@ use crate::{
     state::Instance,
 };
 
+/// As Spin's.
+const MAX_VALUE_BYTES: usize = 128 << 20;
+const MAX_KEY_BYTES: usize = 64 << 10;
+/// Of all keys that are listed at once: they are held in memory.
+const MAX_LISTED_BYTES: usize = 64 << 20;
+
 /// The file behind all labels.
 pub(crate) struct KeyValue(Mutex<Connection>);
 
@@ -64,6 +70,13 @@ impl Store {
     fn write(&self, key: &str, value: &[u8]) -> Result<(), Error> {
         const SQL: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
                            ON CONFLICT (store, key) DO UPDATE SET value = excluded.value";
+        let too_long = |what, limit| Error::Other(format!("a {what} of more than {limit} bytes"));
+        if key.len() > MAX_KEY_BYTES {
+            return Err(too_long("key", MAX_KEY_BYTES));
+        }
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(too_long("value", MAX_VALUE_BYTES));
+        }
         self.run(|it, label| it.prepare_cached(SQL)?.execute((label, key, value)).map(drop))
     }
 
@@ -79,9 +92,21 @@ impl Store {
 
     fn keys(&self) -> Result<Vec<String>, Error> {
         const SQL: &str = "SELECT key FROM spin_key_value WHERE store = ?1";
-        self.run(|it, label| {
-            it.prepare_cached(SQL)?.query_map([label], |row| row.get(0))?.collect()
-        })
+        let keys = self.run(|it, label| {
+            let mut statement = it.prepare_cached(SQL)?;
+            let mut rows = statement.query([label])?;
+            let (mut keys, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = rows.next()? {
+                let key: String = row.get(0)?;
+                bytes += size_of::<String>() + key.len();
+                if bytes > MAX_LISTED_BYTES {
+                    return Ok(None);
+                }
+                keys.push(key);
+            }
+            Ok(Some(keys))
+        })?;
+        keys.ok_or_else(|| Error::Other(format!("keys of more than {MAX_LISTED_BYTES} bytes")))
     }
 }
 
@@ -163,5 +188,39 @@ impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<Instance> {
             let result = async move { wasmtime::error::Ok(result) };
             Ok((keys, FutureReader::new(&mut access, result)?))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stores() -> (tempfile::TempDir, Store, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Arc::new(KeyValue::open(&directory.path().join("kv")).unwrap());
+        let store = |label: &str| Store { label: label.into(), file: file.clone() };
+        (directory, store("one"), store("two"))
+    }
+
+    #[test]
+    fn keys_and_values_have_bounds() {
+        let (_directory, store, _) = stores();
+        let longest = "k".repeat(MAX_KEY_BYTES);
+        store.write(&longest, b"v").unwrap();
+        assert!(store.write(&format!("{longest}k"), b"v").is_err());
+        assert!(store.write("k", &vec![0; MAX_VALUE_BYTES + 1]).is_err());
+        assert_eq!(store.keys().unwrap(), [longest]);
+    }
+
+    #[test]
+    fn a_list_of_keys_has_a_bound_and_is_of_one_label() {
+        let (_directory, crowded, other) = stores();
+        other.write("k", b"").unwrap();
+        let fill =
+            "WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+                    INSERT INTO spin_key_value SELECT 'one', i || hex(zeroblob(30000)), '' FROM n";
+        crowded.run(|it, _| it.execute(fill, [])).unwrap();
+        assert!(crowded.keys().is_err());
+        assert_eq!(other.keys().unwrap(), ["k"]);
     }
 }

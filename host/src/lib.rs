@@ -15,6 +15,7 @@ mod blocking;
 pub mod body;
 mod build;
 mod cache;
+mod clock;
 mod compose;
 mod denied;
 mod dotenv;

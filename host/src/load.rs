@@ -35,15 +35,16 @@ use crate::{
 };
 
 pub(crate) fn load(path: &Path, options: Options) -> Result<Application, LoadError> {
-    let manifest = Manifest::load(path)?;
     let faults = Faults::default();
+    let failed = |faults: Faults| LoadError { manifest: path.into(), faults: faults.into_vec() };
+    let Some(manifest) = Manifest::read(path, &faults) else { return Err(failed(faults)) };
     let loaded = Loader::new(&manifest, &options, &faults).and_then(Loader::load);
     let router = Router::new(&manifest.triggers);
     match (loaded, router) {
         (Some(parts), Ok(router)) if faults.is_empty() => {
             Ok(start(manifest, options, router, parts))
         }
-        _ => Err(LoadError { manifest: path.to_owned(), faults: faults.into_vec() }),
+        _ => Err(failed(faults)),
     }
 }
 
@@ -160,18 +161,22 @@ impl<'a> Loader<'a> {
         let directory = match &self.options.cache {
             Cache::Off => None,
             Cache::InState => Some(&*in_state),
-            Cache::Directory(path) => Some(&**path),
+            Cache::Directory(path) | Cache::ReadOnly(path) => Some(&**path),
         };
         let entry = directory.map(|it| Entry::new(it, engine, &sources.digest()));
         // Only what passed every check was ever compiled.
         if let Some(compiled) = entry.as_ref().and_then(|it| it.load(engine)) {
             return Some(Code::Compiled(compiled));
         }
+        if self.faults.are_within(&format!("{at}.dependencies")) {
+            return None;
+        }
         let bytes = compose::compose(&component.id, &sources)
             .map_err(|e| self.faults.report(&*at, e.into()))
             .ok()?;
         self.check_interface(&bytes, &at, self.is_served(component));
-        Some(Code::Composed(bytes, entry))
+        let is_kept = !matches!(self.options.cache, Cache::ReadOnly(_));
+        Some(Code::Composed(bytes, entry.filter(|_| is_kept)))
     }
 
     fn sources(
@@ -226,6 +231,10 @@ impl<'a> Loader<'a> {
     }
 
     fn read(&self, path: &Path, at: String, files: &mut Files) -> Option<Rc<File>> {
+        if path.as_os_str().is_empty() {
+            // That it is not named was reported.
+            return None;
+        }
         let path = self.manifest.directory.join(path);
         files
             .read(&path)
@@ -270,7 +279,7 @@ impl<'a> Loader<'a> {
     fn databases(&self) -> BTreeMap<String, Arc<Database>> {
         let is_used = self.manifest.components.iter().any(|it| !it.sqlite_databases.is_empty());
         self.default_label(is_used, "sqlite_db.db", |path| {
-            let database = Database::new(path.to_owned());
+            let database = Database::new(path.to_owned(), self.options.request_timeout);
             database.check().map(|()| database)
         })
     }

@@ -21,6 +21,7 @@ pub use trigger::{HttpTrigger, Route};
 
 use crate::fault::{Cause, Fault, Faults, LoadError};
 
+/// An application, as its manifest describes it: its parts, what each may touch, and who calls them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     pub name: String,
@@ -36,6 +37,8 @@ pub struct Manifest {
     pub tool: Table,
     /// Where the manifest lies; its relative paths start here.
     pub directory: PathBuf,
+    /// Its name there. Default: `spin.toml`.
+    file: PathBuf,
 }
 
 /// An application variable. Exactly one of `required` and `default` is given.
@@ -47,30 +50,56 @@ pub struct Variable {
 }
 
 impl Manifest {
+    /// Reads the file of a manifest.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let failed = |faults| LoadError { manifest: path.to_owned(), faults };
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            let cause = Cause::Unreadable { path: path.to_owned(), reason: e.to_string() };
-            failed(vec![Fault { at: "manifest".into(), cause }])
-        })?;
+        let faults = Faults::default();
+        let failed =
+            |faults: Faults| LoadError { manifest: path.into(), faults: faults.into_vec() };
+        match Self::read(path, &faults) {
+            Some(manifest) if faults.is_empty() => Ok(manifest),
+            _ => Err(failed(faults)),
+        }
+    }
+
+    /// What can be understood of a file, so that the rest of it can be checked as well. `None` where
+    /// that is nothing.
+    pub(crate) fn read(path: &Path, faults: &Faults) -> Option<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| {
+                let cause = Cause::Unreadable { path: path.to_owned(), reason: e.to_string() };
+                faults.report("manifest", cause);
+            })
+            .ok()?;
         let directory = match path.parent() {
             Some(it) if !it.as_os_str().is_empty() => it,
             _ => Path::new("."),
         };
-        Self::parse(&text, directory).map_err(failed)
+        let mut manifest = Self::understand(&text, directory, faults)?;
+        if let Some(name) = path.file_name() {
+            manifest.file = name.into();
+        }
+        Some(manifest)
+    }
+
+    fn understand(text: &str, directory: &Path, faults: &Faults) -> Option<Self> {
+        match text.parse::<Table>() {
+            Ok(table) => Some(read(Section::root(table, faults), directory)),
+            Err(e) => {
+                faults.report("manifest", Cause::Syntax(e.to_string()));
+                None
+            }
+        }
+    }
+
+    /// Where it was read, or would have been: faults name it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.join(&self.file)
     }
 
     /// Reads the text of a manifest whose relative paths start at `directory`.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, Vec<Fault>> {
         let faults = Faults::default();
-        let manifest = match text.parse::<Table>() {
-            Ok(table) => read(Section::root(table, &faults), directory),
-            Err(e) => {
-                faults.report("manifest", Cause::Syntax(e.to_string()));
-                None
-            }
-        };
-        match manifest {
+        match Self::understand(text, directory, &faults) {
             Some(manifest) if faults.is_empty() => Ok(manifest),
             _ => Err(faults.into_vec()),
         }
@@ -86,7 +115,7 @@ impl Manifest {
     }
 }
 
-fn read(mut root: Section<'_>, directory: &Path) -> Option<Manifest> {
+fn read(mut root: Section<'_>, directory: &Path) -> Manifest {
     match root.take("spin_manifest_version") {
         Some(Value::Integer(2)) => {}
         Some(_) => root.report("spin_manifest_version", Cause::Unsupported("only version 2")),
@@ -102,9 +131,9 @@ fn read(mut root: Section<'_>, directory: &Path) -> Option<Manifest> {
         root.section("trigger").map(|it| trigger::read_all(it, &components)).unwrap_or_default();
     dependency::check(&root, &components);
     root.finish();
-    let Details { name, version, description, authors, tool } = application?;
+    let Details { name, version, description, authors, tool } = application.unwrap_or_default();
     let directory = directory.to_owned();
-    Some(Manifest {
+    Manifest {
         name,
         version,
         description,
@@ -114,7 +143,8 @@ fn read(mut root: Section<'_>, directory: &Path) -> Option<Manifest> {
         components,
         tool,
         directory,
-    })
+        file: "spin.toml".into(),
+    }
 }
 
 #[derive(Default)]

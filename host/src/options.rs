@@ -17,8 +17,11 @@ pub struct Options {
     pub env_file: Option<PathBuf>,
     /// Past so many requests in flight, the answer is 503.
     pub max_in_flight: usize,
-    /// Until the head of the answer. Then 500, and the instance ends.
+    /// Until the head of the answer; what arrives of the request's body gives this
+    /// time anew. Then 500, and the instance ends. A statement runs no longer, either.
     pub request_timeout: Duration,
+    /// Until the head of the answer, whatever arrives.
+    pub request_ceiling: Duration,
     /// For what a guest still does after the head of its answer, streaming too.
     pub background_timeout: Duration,
     /// Bytes of linear memory per instance, all of its modules together.
@@ -36,6 +39,8 @@ pub struct Options {
     pub max_body_bytes: Option<u64>,
     /// For a connection to send a request's head, its idle time included.
     pub header_timeout: Duration,
+    /// For a client that takes nothing of an answer. Then its connection ends.
+    pub write_timeout: Duration,
     /// For requests in flight to end, once the server is told to stop.
     pub drain_timeout: Duration,
     pub log: Log,
@@ -43,6 +48,7 @@ pub struct Options {
     pub progress: Option<ProgressFn>,
 }
 
+/// Told of each component that is compiled, on the thread that loads.
 pub type ProgressFn = Arc<dyn Fn(&Progress<'_>) + Send + Sync>;
 
 /// "compiling agent (2/5)"
@@ -60,6 +66,8 @@ pub enum Cache {
     /// `cache` in the state directory.
     InState,
     Directory(PathBuf),
+    /// Whatever is there is used, nothing is added.
+    ReadOnly(PathBuf),
     Off,
 }
 
@@ -81,6 +89,7 @@ impl Default for Options {
             env_file: None,
             max_in_flight: 512,
             request_timeout: Duration::from_mins(1),
+            request_ceiling: Duration::from_hours(1),
             background_timeout: Duration::from_hours(1),
             memory_limit: 256 << 20,
             max_instance_reuse: 128,
@@ -89,6 +98,7 @@ impl Default for Options {
             max_header_bytes: 128 << 10,
             max_body_bytes: None,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(20),
             log: Log::Text,
             progress: None,

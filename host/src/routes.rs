@@ -18,6 +18,7 @@ pub enum RouteError {
     NotAPath(String),
 }
 
+/// Finds who answers a path: the longest match, as in Spin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Router(Vec<Route>);
 

@@ -1,5 +1,7 @@
 //! HTTP/1.1 on a port. TLS and HTTP/2 are for a proxy in front.
 
+mod stall;
+
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 
 use http::{Request, Response, StatusCode, Version, header::HOST};
@@ -8,6 +10,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use stall::Stalling;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -50,6 +53,7 @@ impl Application {
     fn connect(&self, stream: TcpStream, client: SocketAddr, connections: &GracefulShutdown) {
         // Without it a small answer in two writes waits for a delayed ACK.
         drop(stream.set_nodelay(true));
+        let stream = Stalling::new(stream, self.0.options.write_timeout);
         let application = self.clone();
         let service = service_fn(move |request| {
             let application = application.clone();

@@ -7,8 +7,11 @@
 //! A statement runs to its end before its first row is given out: rows that
 //! nobody reads block nobody.
 
+mod alarm;
 mod changes;
 mod database;
+#[cfg(test)]
+mod fixture;
 mod pace;
 mod statement;
 mod verb;
@@ -42,9 +45,10 @@ impl Connection {
     async fn execute(&self, sql: String, parameters: Vec<Value>) -> Outcome {
         let lease = &self.0;
         match lease.shares() {
-            Some(tuning) if self.changes_rows(&sql) => {
+            // What it asks for, only its own connection can be taught.
+            Some(tuning) if self.changes_rows(&sql) && !verb::asks_for_changes(&sql) => {
                 let written = writer::write(&lease.database, sql, parameters, tuning).await;
-                lease.changes.elsewhere(&written);
+                lease.with(|own| lease.changes.elsewhere(&written, own));
                 written.outcome
             }
             _ => self.execute_here(&sql, &parameters).await,
@@ -61,7 +65,8 @@ impl Connection {
         let deadline = Instant::now() + BUSY_TIMEOUT;
         let mut pause = Duration::from_micros(200);
         loop {
-            let mut ran = self.run(sql, parameters, false);
+            // In a transaction nobody's turn is waited for: whoever has it may wait for us.
+            let mut ran = self.run(sql, parameters, self.0.is_in_transaction());
             if matches!(ran, Ran::Writes) {
                 let _turn = self.0.database.writer.lock().await;
                 ran = self.run(sql, parameters, true);

@@ -61,24 +61,24 @@ impl Manifest {
         if faults.is_empty() {
             return Ok(values);
         }
-        Err(LoadError { manifest: self.directory.join("spin.toml"), faults: faults.into_vec() })
+        Err(LoadError { manifest: self.path(), faults: faults.into_vec() })
     }
 }
 
 fn env_file(manifest: &Manifest, options: &Options, faults: &Faults) -> BTreeMap<String, String> {
     let beside = manifest.directory.join(".env");
     let path = options.env_file.as_ref().unwrap_or(&beside);
-    match std::fs::read_to_string(path) {
-        Ok(text) => dotenv::parse(&text),
+    let read = match std::fs::read(path) {
+        Ok(bytes) => dotenv::parse(&bytes).map_err(|e| e.to_string()),
         Err(e) if options.env_file.is_none() && e.kind() == std::io::ErrorKind::NotFound => {
-            BTreeMap::new()
+            Ok(BTreeMap::new())
         }
-        Err(e) => {
-            let cause = Cause::Unreadable { path: path.clone(), reason: e.to_string() };
-            faults.report("variables", cause);
-            BTreeMap::new()
-        }
-    }
+        Err(e) => Err(e.to_string()),
+    };
+    read.unwrap_or_else(|reason| {
+        faults.report("variables", Cause::Unreadable { path: path.clone(), reason });
+        BTreeMap::new()
+    })
 }
 
 /// What the component sees: its own names, templates filled in.

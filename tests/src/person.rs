@@ -135,8 +135,9 @@ impl Person {
         match forgery {
             // Past the leeway of five seconds.
             Forgery::Expired => self.clone().for_seconds(-30).token(),
-            Forgery::NotYetValid => claiming("nbf", json!(now + 60)),
-            Forgery::IssuedInTheFuture => claiming("iat", json!(now + 60)),
+            // No test lasts so long that it would become valid meanwhile.
+            Forgery::NotYetValid => claiming("nbf", json!(now + 3600)),
+            Forgery::IssuedInTheFuture => claiming("iat", json!(now + 3600)),
             Forgery::WithoutExpiry => claiming("exp", Value::Null),
             Forgery::WithoutSubject => claiming("sub", Value::Null),
             Forgery::EmptySubject => claiming("sub", json!("")),

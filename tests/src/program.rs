@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
 };
 
 use crate::{Server, application::root, database::Database};
@@ -31,17 +32,27 @@ pub struct Installation {
 pub struct Program {
     process: Child,
     admin_token: String,
+    greeting: Log,
     log: Log,
 }
 
-/// What it wrote to standard error so far.
+/// What it wrote to one of its outputs so far.
 type Log = Arc<Mutex<String>>;
 
 impl Installation {
     /// With the application's manifest, and an address that stays over restarts.
     pub fn new() -> Result<Self> {
+        Self::with(&manifest(None)?)
+    }
+
+    /// With all cron tasks on this schedule instead of their own.
+    pub fn scheduled(schedule: &str) -> Result<Self> {
+        Self::with(&manifest(Some(schedule))?)
+    }
+
+    fn with(manifest: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        std::fs::write(folder.path().join("spin.toml"), manifest()?)?;
+        std::fs::write(folder.path().join("spin.toml"), manifest)?;
         let (state, cache) = (folder.path().join(".spin"), root().join("target/test-cache"));
         std::fs::create_dir(&state)?;
         std::fs::create_dir_all(&cache)?;
@@ -72,8 +83,17 @@ impl Installation {
 
     /// With further arguments of `myrmidon up`.
     pub async fn start_with(&self, arguments: &[&str]) -> Result<Program> {
+        self.run(&[&["--no-scheduler", "--log", "off"], arguments].concat()).await
+    }
+
+    /// With its scheduler, and a line of its log for each request.
+    pub async fn start_scheduler(&self) -> Result<Program> {
+        self.run(&["--log", "text"]).await
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<Program> {
         let mut process = Command::new(root().join("target/release/myrmidon"))
-            .args(["up", "--no-scheduler", "--log", "off", "--listen", &self.address.to_string()])
+            .args(["up", "--listen", &self.address.to_string()])
             .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
@@ -83,13 +103,15 @@ impl Installation {
             .spawn()
             .context("target/release/myrmidon does not start: cargo build --release -p cli")?;
         let stderr = process.stderr.take().context("standard error is piped")?;
-        let log = Log::default();
+        let stdout = process.stdout.take().context("standard output is piped")?;
+        let (log, greeting) = (Log::default(), Log::default());
         let logging = tokio::spawn(collect(stderr, log.clone()));
-        let Some(admin_token) = printed_token(&mut process).await? else {
+        let greeted = tokio::spawn(collect(stdout, greeting.clone()));
+        let Some(admin_token) = printed_token(&greeting, &greeted).await? else {
             logging.await?;
             bail!("it printed no token: {}", read(&log));
         };
-        Ok(Program { process, admin_token, log })
+        Ok(Program { process, admin_token, greeting, log })
     }
 }
 
@@ -106,14 +128,17 @@ impl Program {
 
     /// Waits until it has written this to standard error.
     pub async fn logged(&self, text: &str) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !self.log().contains(text) {
-            if Instant::now() > deadline {
-                bail!("no {text:?} in {}", self.log());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        Ok(())
+        written(&self.log, text).await
+    }
+
+    /// The command that the greeting gives to enroll an agent: where it posts to, and what.
+    pub async fn enroll_command(&self) -> Result<(String, serde_json::Value)> {
+        written(&self.greeting, "-d '").await?;
+        let greeting = read(&self.greeting);
+        let url = greeting.split("curl -X POST ").nth(1).and_then(|it| it.split(' ').next());
+        let body = greeting.split("-d '").nth(1).and_then(|it| it.split('\'').next());
+        let (url, body) = url.zip(body).with_context(|| format!("no command in {greeting}"))?;
+        Ok((url.to_owned(), serde_json::from_str(body)?))
     }
 
     /// SIGKILL: nothing is finished, nothing is said.
@@ -152,7 +177,7 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 /// The application's manifest, with absolute sources.
-fn manifest() -> Result<String> {
+fn manifest(schedule: Option<&str>) -> Result<String> {
     let root = root();
     let text = std::fs::read_to_string(root.join("spin.toml"))?;
     let mut manifest: toml::Table = text.parse()?;
@@ -166,6 +191,11 @@ fn manifest() -> Result<String> {
             .and_then(|it| it.as_str())
             .context("a component has a source")?;
         component.insert("source".into(), root.join(source).display().to_string().into());
+        let tool = component.get_mut("tool").and_then(|it| it.as_table_mut());
+        let cron = tool.and_then(|it| it.get_mut("cron")).and_then(|it| it.as_table_mut());
+        if let Some((cron, schedule)) = cron.zip(schedule) {
+            cron.insert("schedule".into(), schedule.into());
+        }
         let files = component.get_mut("files").and_then(|it| it.as_array_mut());
         for file in files.into_iter().flatten().filter_map(|it| it.as_table_mut()) {
             let source = file.get("source").and_then(|it| it.as_str()).context("no source")?;
@@ -176,24 +206,33 @@ fn manifest() -> Result<String> {
     Ok(toml::to_string(&manifest)?)
 }
 
-/// The administrator's token, from the greeting, which comes when the program serves.
-async fn printed_token(process: &mut Child) -> Result<Option<String>> {
-    let stdout = process.stdout.take().context("standard output is piped")?;
-    let mut lines = BufReader::new(stdout).lines();
+/// The administrator's token, from the greeting, which comes when the program serves. None if it ended.
+async fn printed_token(greeting: &Log, greeted: &JoinHandle<()>) -> Result<Option<String>> {
     let deadline = Instant::now() + Duration::from_mins(5);
-    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-        let Some(line) =
-            tokio::time::timeout(left, lines.next_line()).await.context("no greeting")??
-        else {
-            return Ok(None);
-        };
-        if line.trim_start().starts_with("eyJ") {
-            // Whoever prints must never wait for a reader.
-            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return Ok(Some(line.trim().to_owned()));
+    while Instant::now() < deadline {
+        let has_ended = greeted.is_finished();
+        let text = read(greeting);
+        if let Some(token) = text.lines().map(str::trim).find(|it| it.starts_with("eyJ")) {
+            return Ok(Some(token.to_owned()));
         }
+        if has_ended {
+            return Ok(None);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     bail!("no greeting")
+}
+
+/// Waits until this was written.
+async fn written(log: &Log, text: &str) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !read(log).contains(text) {
+        if Instant::now() > deadline {
+            bail!("no {text:?} in {}", read(log));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
 }
 
 async fn collect(stream: impl AsyncRead + Unpin, log: Log) {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{fault::Cause, outbound::AllowedHost, template::Template};
 
+/// A WebAssembly component, and what it is granted. Without a trigger it serves only others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Component {
     pub id: String,
@@ -31,16 +32,16 @@ pub struct Component {
     pub tool: Table,
 }
 
+/// Files that a guest may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mount {
     /// Files under the manifest's directory, at the same relative path.
     Pattern(String),
-    Directory {
-        source: PathBuf,
-        destination: String,
-    },
+    /// A directory, or a file, at another path.
+    Directory { source: PathBuf, destination: String },
 }
 
+/// How a component is made; [`crate::build`] runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     pub commands: Vec<String>,

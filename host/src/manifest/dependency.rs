@@ -8,6 +8,7 @@ use toml::Value;
 use super::{Component, component::is_kebab, section::Section};
 use crate::fault::Cause;
 
+/// Another component that provides imports of this one, within it: a call costs no request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dependency {
     pub name: DependencyName,
@@ -17,6 +18,7 @@ pub struct Dependency {
     pub inherit: Inherit,
 }
 
+/// Who provides the imports of a dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provider {
     /// A file, relative to the manifest.
@@ -48,6 +50,7 @@ impl Inherit {
     }
 }
 
+/// A kind of grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     AiModels,

@@ -5,12 +5,14 @@ use toml::Value;
 use super::{Component, section::Section};
 use crate::fault::Cause;
 
+/// A component answers requests, those of this route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpTrigger {
     pub route: Route,
     pub component: String,
 }
 
+/// Which requests a trigger is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// A pattern, as `/api/users/:id` or `/static/...`.

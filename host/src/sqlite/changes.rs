@@ -1,9 +1,14 @@
 //! What a guest's last statement changed, wherever it ran.
 //!
 //! `SQLite` keeps this per connection, and the guest's own does not know what
-//! the shared one did for it.
+//! the shared one did for it. A statement that asks for it in SQL runs on the
+//! guest's own, which is taught the answers; taught once, it knows no others,
+//! and is nobody else's any more.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicI64, Ordering::Relaxed},
+};
 
 use rusqlite::{Connection, functions::FunctionFlags};
 
@@ -12,24 +17,31 @@ use super::{verb, writer::Written};
 #[derive(Default)]
 pub(super) struct Changes(Mutex<State>);
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default)]
 struct State {
-    /// Whether the last statement that changed rows ran on the shared connection.
-    is_elsewhere: bool,
-    changes: u64,
+    /// Whether anything ran on the shared connection. Until then the guest's own knows all.
+    is_split: bool,
+    /// Of the last statement that changed rows, if it ran on the shared connection.
+    changes: Option<u64>,
+    /// On whichever connection it was.
     last_insert_rowid: i64,
     /// Of all statements on the shared connection.
     total: u64,
+    taught: Option<Arc<Answers>>,
 }
 
 impl Changes {
-    pub(super) fn elsewhere(&self, written: &Written) {
+    /// Notes what the shared connection did; `own` is the guest's.
+    pub(super) fn elsewhere(&self, written: &Written, own: &Connection) {
         if written.outcome.failure.is_some() {
             return;
         }
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.is_elsewhere = true;
-        state.changes = written.changes;
+        let mut state = self.state();
+        if !state.is_split {
+            state.is_split = true;
+            state.last_insert_rowid = own.last_insert_rowid();
+        }
+        state.changes = Some(written.changes);
         state.total += written.changes;
         state.last_insert_rowid = written.inserted.unwrap_or(state.last_insert_rowid);
     }
@@ -42,67 +54,80 @@ impl Changes {
         sql: &str,
         run: impl FnOnce() -> T,
     ) -> T {
-        let state = self.state();
-        if state.total == 0 && !state.is_elsewhere {
+        if !self.state().prepare(connection, sql) {
             return run();
         }
-        let before = connection.total_changes();
-        let is_asked = verb::asks_for_changes(sql);
-        if is_asked {
-            state.teach(connection);
-        }
+        let before = (connection.total_changes(), connection.last_insert_rowid());
         let result = run();
-        if is_asked {
-            forget(connection);
+        let has_changed = connection.total_changes() != before.0;
+        let inserted = connection.last_insert_rowid();
+        if has_changed || verb::changes_rows(sql) == Some(true) {
+            self.state().changes = None;
         }
-        if verb::changes_rows(sql) == Some(true) || connection.total_changes() != before {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            state.is_elsewhere = false;
+        if inserted != before.1 || (has_changed && verb::inserts(sql)) {
+            self.state().last_insert_rowid = inserted;
         }
         result
     }
 
+    /// Whether the connection answers for this guest alone.
+    pub(super) fn are_taught(&self) -> bool {
+        self.state().taught.is_some()
+    }
+
     pub(super) fn changes(&self, connection: &Connection) -> u64 {
-        let state = self.state();
-        if state.is_elsewhere { state.changes } else { connection.changes() }
+        self.state().changes.unwrap_or_else(|| connection.changes())
     }
 
     pub(super) fn last_insert_rowid(&self, connection: &Connection) -> i64 {
         let state = self.state();
-        if state.is_elsewhere { state.last_insert_rowid } else { connection.last_insert_rowid() }
+        if state.is_split { state.last_insert_rowid } else { connection.last_insert_rowid() }
     }
 
-    fn state(&self) -> State {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl State {
+    /// Whether anything ran elsewhere, so that the connection does not know it all.
+    fn prepare(&mut self, connection: &Connection, sql: &str) -> bool {
+        if !self.is_split || (self.taught.is_none() && !verb::asks_for_changes(sql)) {
+            return self.is_split;
+        }
+        let changes = self.changes.unwrap_or_else(|| connection.changes());
+        let rowid = self.last_insert_rowid;
+        let total = connection.total_changes().saturating_add(self.total);
+        let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+        let answers = self.taught.get_or_insert_with(|| Answers::of(connection));
+        for (answer, value) in answers.0.iter().zip([signed(changes), rowid, signed(total)]) {
+            answer.store(value, Relaxed);
+        }
+        true
+    }
+}
+
+/// What the functions of [`NAMES`] say.
+struct Answers([AtomicI64; NAMES.len()]);
+
 const NAMES: [&str; 3] = ["changes", "last_insert_rowid", "total_changes"];
 
-impl State {
-    fn teach(self, connection: &Connection) {
-        let own = connection.total_changes();
-        let (changes, rowid) = if self.is_elsewhere {
-            (self.changes, self.last_insert_rowid)
-        } else {
-            (connection.changes(), connection.last_insert_rowid())
-        };
-        let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
-        let values = [signed(changes), rowid, signed(own.saturating_add(self.total))];
-        for (name, value) in NAMES.into_iter().zip(values) {
+impl Answers {
+    fn of(connection: &Connection) -> Arc<Self> {
+        let answers = Arc::new(Self([const { AtomicI64::new(0) }; NAMES.len()]));
+        for (index, name) in NAMES.into_iter().enumerate() {
+            let answers = answers.clone();
             // Where this fails, the built-in answers for the guest's own connection.
             drop(connection.create_scalar_function(
                 name,
                 0,
                 FunctionFlags::SQLITE_UTF8,
-                move |_| Ok(value),
+                move |_| Ok(answers.0[index].load(Relaxed)),
             ));
         }
+        answers
     }
 }
 
-fn forget(connection: &Connection) {
-    for name in NAMES {
-        drop(connection.remove_function(name, 0));
-    }
-}
+#[cfg(test)]
+mod tests;

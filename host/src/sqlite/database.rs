@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use rusqlite::{
@@ -19,7 +20,7 @@ use rusqlite::{
     hooks::{AuthAction, AuthContext, Authorization},
 };
 
-use super::{changes::Changes, pace::Pace, writer::Writer};
+use super::{alarm::Alarm, changes::Changes, pace::Pace, writer::Writer};
 use crate::bindings::spin::sqlite::sqlite::Error;
 
 const MAX_IDLE: usize = 16;
@@ -32,10 +33,13 @@ const TUNED: [(&str, &str); 2] = [("synchronous", "FULL"), ("wal_autocheckpoint"
 
 pub(crate) struct Database {
     path: PathBuf,
+    /// How long a statement may run.
+    statement_limit: Duration,
     idle: Mutex<Vec<Clean>>,
     open: AtomicUsize,
     /// Held while a statement writes, so that writers wait in line, and without
-    /// a thread, instead of asking `SQLite` again and again.
+    /// a thread, instead of asking `SQLite` again and again. Never while anything
+    /// is waited for.
     pub(super) writer: tokio::sync::Mutex<()>,
     pub(super) shared: Writer,
     pub(super) pace: Pace,
@@ -43,6 +47,7 @@ pub(crate) struct Database {
 
 struct Clean {
     connection: Connection,
+    alarm: Arc<Alarm>,
     marks: Arc<Marks>,
 }
 
@@ -75,9 +80,10 @@ pub(super) struct Lease {
 }
 
 impl Database {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf, statement_limit: Duration) -> Self {
         Self {
             path,
+            statement_limit,
             idle: Mutex::default(),
             open: AtomicUsize::new(0),
             writer: tokio::sync::Mutex::default(),
@@ -115,28 +121,30 @@ impl Database {
     }
 
     /// A connection as a guest finds it, but for what it may not do.
-    pub(super) fn open(&self) -> rusqlite::Result<Connection> {
-        let connection = Connection::open(&self.path)?;
+    pub(super) fn open(&self) -> rusqlite::Result<(Connection, Arc<Alarm>)> {
+        let mut connection = Connection::open(&self.path)?;
+        let alarm = Alarm::set(&mut connection, self.statement_limit)?;
         // Waiting is ours to do, see `Connection::execute`: SQLite would block the thread.
-        connection.busy_timeout(std::time::Duration::ZERO)?;
+        connection.busy_timeout(Duration::ZERO)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         // Otherwise a cached statement may be compiled again for each set of parameters.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        Ok(connection)
+        Ok((connection, alarm))
     }
 
     fn connect(&self) -> rusqlite::Result<Clean> {
-        let mut connection = self.open()?;
+        let (mut connection, alarm) = self.open()?;
         let marks = Arc::new(Marks::default());
         let seen = marks.clone();
         connection
             .authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &seen)))?;
-        Ok(Clean { connection, marks })
+        Ok(Clean { connection, alarm, marks })
     }
 
     fn give_back(&self, clean: Clean) {
-        let Clean { connection, marks } = &clean;
+        let Clean { connection, alarm, marks } = &clean;
+        alarm.begin();
         if marks.is_changed.load(Relaxed) {
             return;
         }
@@ -172,6 +180,10 @@ impl Marks {
     }
 }
 
+/// Pragmas of the whole process, not of a connection.
+const SHARED_PRAGMAS: [&str; 4] =
+    ["data_store_directory", "hard_heap_limit", "soft_heap_limit", "temp_store_directory"];
+
 /// A guest stays in its file; `VACUUM INTO` attaches one, too.
 fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
     match action {
@@ -179,7 +191,13 @@ fn authorize(action: &AuthAction<'_>, marks: &Marks) -> Authorization {
             marks.is_changed.store(true, Relaxed);
             Authorization::Allow
         }
-        AuthAction::Attach { .. } => Authorization::Deny,
+        // What is attached by the name that an expression yields is unknown: it has no name yet.
+        AuthAction::Attach { .. } | AuthAction::Unknown { .. } => Authorization::Deny,
+        AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
+            if SHARED_PRAGMAS.iter().any(|it| pragma_name.eq_ignore_ascii_case(it)) =>
+        {
+            Authorization::Deny
+        }
         // 5 seconds it is, and the waiting is ours: accepted, to no effect.
         AuthAction::Pragma { pragma_name, pragma_value: Some(_) }
             if pragma_name.eq_ignore_ascii_case("busy_timeout") =>
@@ -207,14 +225,19 @@ impl Lease {
     /// the guest's own must: in a transaction, or where it differs from a new one.
     pub(super) fn shares(&self) -> Option<Tuning> {
         let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let Clean { connection, marks } = guard.as_ref()?;
+        let Clean { connection, marks, .. } = guard.as_ref()?;
         let is_plain = connection.is_autocommit() && !marks.is_changed.load(Relaxed);
         is_plain.then(|| marks.tuning())
+    }
+
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.with(|it| !it.is_autocommit())
     }
 
     pub(super) fn with<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         let guard = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let clean = guard.as_ref().expect("a lease holds its connection until it is dropped");
+        clean.alarm.begin();
         work(&clean.connection)
     }
 }
@@ -222,9 +245,14 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(clean) = connection.take() {
+        if let Some(clean) = connection.take()
+            && !self.changes.are_taught()
+        {
             self.database.give_back(clean);
         }
         self.database.open.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

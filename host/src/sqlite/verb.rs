@@ -10,10 +10,23 @@ pub(super) fn changes_rows(sql: &str) -> Option<bool> {
     Some(["DELETE", "INSERT", "REPLACE", "UPDATE"].into_iter().any(is))
 }
 
-/// Whether a query may ask what the statement before it changed.
+/// Whether a statement inserts rows, or would if they were not there.
+pub(super) fn inserts(sql: &str) -> bool {
+    let word = first_word(sql);
+    ["INSERT", "REPLACE", "WITH"].into_iter().any(|it| word.eq_ignore_ascii_case(it))
+}
+
+/// Whether a statement may ask what the statement before it changed.
 pub(super) fn asks_for_changes(sql: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    sql.contains("changes") || sql.contains("last_insert_rowid")
+    holds(sql, "changes") || holds(sql, "last_insert_rowid")
+}
+
+/// In upper or lower case.
+fn holds(sql: &str, word: &str) -> bool {
+    let first = word.as_bytes()[0];
+    sql.as_bytes()
+        .windows(word.len())
+        .any(|it| it[0].to_ascii_lowercase() == first && it.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// After white space and comments.
@@ -54,6 +67,19 @@ mod tests {
             ("", Some(false)),
         ] {
             assert_eq!(changes_rows(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_asks_for_changes_is_known_by_its_words() {
+        for (sql, expected) in [
+            ("SELECT changes()", true),
+            ("SELECT Total_CHANGES ()", true),
+            ("INSERT INTO t VALUES (LAST_insert_rowid())", true),
+            ("INSERT INTO t VALUES (change)", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_for_changes(sql), expected, "{sql}");
         }
     }
 }

@@ -8,18 +8,23 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, hooks::Action};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     BUSY_TIMEOUT,
+    alarm::Alarm,
     database::{Database, Tuning},
     pace::Pace,
     statement::{self, Outcome, Ran},
+    verb,
 };
 use crate::bindings::spin::sqlite::sqlite::Value;
 
@@ -30,7 +35,22 @@ const LONGEST: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub(super) struct Writer {
     line: Mutex<Line>,
-    connection: Mutex<Option<(Connection, Tuning)>>,
+    connection: Mutex<Option<Shared>>,
+}
+
+/// The connection that writes for all.
+struct Shared {
+    connection: Connection,
+    alarm: Arc<Alarm>,
+    tuning: Tuning,
+    repeated: Arc<Repeated>,
+}
+
+/// Notices a row that gets the number of the last one, which `SQLite` shows nobody.
+#[derive(Default)]
+struct Repeated {
+    last: AtomicI64,
+    is_seen: AtomicBool,
 }
 
 #[derive(Default)]
@@ -84,20 +104,25 @@ async fn serve(mut place: Place) {
             place.is_left = true;
             return;
         };
-        let _turn = place.database.writer.lock().await;
         run(&place.database, orders).await;
     }
 }
 
+/// The file is waited for up to 5 seconds, beginning anew with whatever is done.
 async fn run(database: &Database, mut orders: VecDeque<Order>) {
-    let deadline = Instant::now() + BUSY_TIMEOUT;
-    let mut pause = Duration::from_micros(200);
+    const SHORT: Duration = Duration::from_micros(200);
+    let mut deadline = Instant::now() + BUSY_TIMEOUT;
+    let mut pause = SHORT;
     // After one statement took all with it, each runs alone, and that one fails alone.
     let mut most = MAX_TOGETHER;
     while !orders.is_empty() {
         let together = orders.len().min(most);
-        match attempt(database, &orders.make_contiguous()[..together]) {
+        let turn = database.writer.lock().await;
+        let attempted = attempt(database, &orders.make_contiguous()[..together]);
+        drop(turn);
+        match attempted {
             Ok(written) => {
+                (deadline, pause) = (Instant::now() + BUSY_TIMEOUT, SHORT);
                 for (order, written) in orders.drain(..written.len()).zip(written) {
                     // A guest that is gone wants no answer.
                     drop(order.answer.send(written));
@@ -119,74 +144,100 @@ async fn run(database: &Database, mut orders: VecDeque<Order>) {
 fn attempt(database: &Database, orders: &[Order]) -> Result<Vec<Written>, Undone> {
     let mut slot = lock(&database.shared.connection);
     if slot.is_none() {
-        let connection = database.open().map_err(|e| Undone::Busy(e.to_string()))?;
-        *slot = Some((connection, Tuning::default()));
+        *slot = Some(Shared::open(database).map_err(|e| Undone::Busy(e.to_string()))?);
     }
-    let (connection, tuning) = slot.as_mut().expect("it was opened above");
-    if *tuning != orders[0].tuning {
-        orders[0].tuning.apply(connection).map_err(|e| Undone::Busy(e.to_string()))?;
-        *tuning = orders[0].tuning.clone();
-    }
+    let shared = slot.as_mut().expect("it was opened above");
+    shared.tune(&orders[0].tuning).map_err(|e| Undone::Busy(e.to_string()))?;
     match orders {
-        [alone] => Ok(vec![alone.run(connection, &database.pace)?]),
-        _ => together(connection, orders, &database.pace),
+        [alone] => Ok(vec![shared.run(alone, &database.pace)?]),
+        _ => shared.together(orders, &database.pace),
     }
 }
 
-fn together(
-    connection: &Connection,
-    orders: &[Order],
-    pace: &Pace,
-) -> Result<Vec<Written>, Undone> {
-    execute(connection, "BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy) => Undone::Busy(error.to_string()),
-        _ => Undone::Apart,
-    })?;
-    let start = Instant::now();
-    let mut written = Vec::with_capacity(orders.len());
-    for order in orders.iter().take_while(|it| it.tuning == orders[0].tuning) {
-        if !written.is_empty() && start.elapsed() >= LONGEST {
-            break;
+impl Shared {
+    fn open(database: &Database) -> rusqlite::Result<Self> {
+        let (mut connection, alarm) = database.open()?;
+        let repeated = Arc::<Repeated>::default();
+        let seen = repeated.clone();
+        connection.update_hook(Some(move |action, _: &str, _: &str, row| {
+            if action == Action::SQLITE_INSERT && row == seen.last.load(Relaxed) {
+                seen.is_seen.store(true, Relaxed);
+            }
+        }))?;
+        Ok(Self { connection, alarm, tuning: Tuning::default(), repeated })
+    }
+
+    fn tune(&mut self, tuning: &Tuning) -> rusqlite::Result<()> {
+        if self.tuning != *tuning {
+            tuning.apply(&self.connection)?;
+            self.tuning = tuning.clone();
         }
-        let ran = order.run(connection, pace);
-        // Some failures roll everything back.
-        match ran {
-            Ok(ran) if !connection.is_autocommit() => written.push(ran),
-            _ => return Err(apart(connection)),
+        Ok(())
+    }
+
+    fn together(&self, orders: &[Order], pace: &Pace) -> Result<Vec<Written>, Undone> {
+        self.execute("BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => Undone::Busy(error.to_string()),
+            _ => Undone::Apart,
+        })?;
+        let start = Instant::now();
+        let mut written = Vec::with_capacity(orders.len());
+        for order in orders.iter().take_while(|it| it.tuning == self.tuning) {
+            if !written.is_empty() && start.elapsed() >= LONGEST {
+                break;
+            }
+            // Some failures roll everything back.
+            match self.run(order, pace) {
+                Ok(ran) if !self.connection.is_autocommit() => written.push(ran),
+                _ => return Err(self.apart()),
+            }
         }
+        let commit = || self.execute("COMMIT");
+        pace.run(("COMMIT", true), commit).map_err(|_| self.apart())?;
+        Ok(written)
     }
-    let commit = || execute(connection, "COMMIT");
-    pace.run(("COMMIT", true), commit).map_err(|_| apart(connection))?;
-    Ok(written)
-}
 
-fn apart(connection: &Connection) -> Undone {
-    if !connection.is_autocommit() {
-        // Should this fail, so will the next statement.
-        drop(execute(connection, "ROLLBACK"));
+    fn apart(&self) -> Undone {
+        if !self.connection.is_autocommit() {
+            // Should this fail, so will the next statement.
+            drop(self.execute("ROLLBACK"));
+        }
+        Undone::Apart
     }
-    Undone::Apart
-}
 
-fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(drop)
-}
+    fn execute(&self, sql: &str) -> rusqlite::Result<()> {
+        self.alarm.begin();
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
 
-impl Order {
-    fn run(&self, connection: &Connection, pace: &Pace) -> Result<Written, Undone> {
-        if self.answer.is_closed() {
+    fn run(&self, order: &Order, pace: &Pace) -> Result<Written, Undone> {
+        if order.answer.is_closed() {
             return Ok(Written::default());
         }
-        let before = connection.last_insert_rowid();
-        let work = || statement::run(connection, &self.sql, &self.parameters, true);
-        let outcome = match pace.run((&self.sql, true), work) {
+        let last = self.connection.last_insert_rowid();
+        self.repeated.expect(last);
+        self.alarm.begin();
+        let work = || statement::run(&self.connection, &order.sql, &order.parameters, true);
+        let outcome = match pace.run((&order.sql, true), work) {
             Ran::Done(outcome) => outcome,
             Ran::Busy(error) => return Err(Undone::Busy(error)),
             Ran::Writes => Outcome::failed("a statement that may write was told that it may not"),
         };
-        let changes = if outcome.failure.is_none() { connection.changes() } else { 0 };
-        let inserted = Some(connection.last_insert_rowid()).filter(|it| *it != before);
+        let changes = if outcome.failure.is_none() { self.connection.changes() } else { 0 };
+        let inserted = Some(self.connection.last_insert_rowid())
+            .filter(|it| *it != last || (self.repeated.is_seen() && verb::inserts(&order.sql)));
         Ok(Written { outcome, changes, inserted })
+    }
+}
+
+impl Repeated {
+    fn expect(&self, last: i64) {
+        self.last.store(last, Relaxed);
+        self.is_seen.store(false, Relaxed);
+    }
+
+    fn is_seen(&self) -> bool {
+        self.is_seen.load(Relaxed)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Manifests that cannot be loaded: every fault is named, at once.
 
-use crate::support::{faults, manifest};
+use crate::support::{faults, manifest, options};
 
 #[test]
 fn every_fault_of_form_is_named() {
@@ -52,6 +52,24 @@ fn every_fault_of_form_is_named() {
 }
 
 #[test]
+fn a_fault_of_form_hides_no_other() {
+    let rest = r#"
+        colour = "red"
+        [variables]
+        needed = { required = true }
+        [component.absent]
+        source = "absent.wasm"
+        [component.nothing]
+    "#;
+    let found = faults(&manifest("", rest));
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found[0], "component.guest.colour: unknown key");
+    assert_eq!(found[1], "component.nothing.source: missing");
+    assert!(found[2].starts_with("variables.needed: required"), "{found:?}");
+    assert!(found[3].starts_with("component.absent.source: cannot read "), "{found:?}");
+}
+
+#[test]
 fn what_is_not_toml_says_where() {
     let found = faults("spin_manifest_version = ");
     assert_eq!(found.len(), 1);
@@ -79,6 +97,17 @@ fn what_is_missing_is_named() {
     assert_eq!(found[1], "component.guest.variables.a: there is no variable \"unknown\"");
     assert!(found[2].starts_with("component.absent.source: cannot read "), "{found:?}");
     assert!(found[3].starts_with("component.text: not a WebAssembly component: "), "{found:?}");
+}
+
+#[test]
+fn an_env_file_that_cannot_be_understood_keeps_its_secrets() {
+    let directory = tempfile::TempDir::new().unwrap();
+    std::fs::write(directory.path().join(".env"), "A=\"s3cret\nB=1\n").unwrap();
+    let path = directory.path().join("other.toml");
+    std::fs::write(&path, manifest("", "")).unwrap();
+    let error = host::Manifest::load(&path).unwrap().values(&options()).unwrap_err().to_string();
+    assert!(error.contains("other.toml:\n  variables: cannot read "), "{error}");
+    assert!(error.contains("a quote is not closed") && !error.contains("s3cret"), "{error}");
 }
 
 #[track_caller]

@@ -43,6 +43,16 @@ fn a_component_is_compiled_once() {
     assert_eq!(compiled(directory.path(), Cache::InState), [""; 0]);
 }
 
+#[test]
+fn a_cache_to_read_from_is_left_as_it_is() {
+    let directory = TempDir::new().unwrap();
+    let cache = directory.path().join("cache");
+    assert_eq!(compiled(directory.path(), Cache::ReadOnly(cache.clone())), ["guest (1/1)"]);
+    assert!(!cache.exists());
+    assert_eq!(compiled(directory.path(), Cache::Directory(cache.clone())), ["guest (1/1)"]);
+    assert_eq!(compiled(directory.path(), Cache::ReadOnly(cache)), [""; 0]);
+}
+
 #[cfg(unix)]
 #[test]
 fn state_is_for_its_owner_only() {

@@ -10,10 +10,17 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::{
+    StreamExt as _,
+    channel::oneshot,
+    stream::{self, Stream},
+};
 use host::{Application, Body, Cache, LoadError, Log, Options};
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 pub(crate) const CLIENT: &str = "192.0.2.7:4711";
 
@@ -73,6 +80,53 @@ impl Running {
     }
 }
 
+/// An upload of two bytes that a guest is in the middle of.
+pub(crate) struct Upload {
+    pub(crate) answer: JoinHandle<(StatusCode, String)>,
+    release: oneshot::Sender<()>,
+}
+
+impl Upload {
+    /// Returns once the guest has taken the first byte.
+    pub(crate) async fn begin(app: &Running) -> Self {
+        let (body, reached, release) = halves();
+        let application = app.application.clone();
+        let request = Request::post("/length").body(StreamBody::new(body)).unwrap();
+        let answer =
+            tokio::spawn(async move { read(application.handle(request, client()).await).await });
+        reached.await.unwrap();
+        Self { answer, release }
+    }
+
+    /// Lets the second byte come.
+    pub(crate) async fn end(self) -> (StatusCode, String) {
+        // Whoever is gone wants none.
+        _ = self.release.send(());
+        self.answer.await.unwrap()
+    }
+
+    /// The client goes. What is returned lets the second byte come.
+    pub(crate) async fn abandon(self) -> oneshot::Sender<()> {
+        self.answer.abort();
+        assert!(self.answer.await.is_err());
+        self.release
+    }
+}
+
+type Half = Result<Frame<Bytes>, String>;
+
+fn halves() -> (impl Stream<Item = Half> + Send, oneshot::Receiver<()>, oneshot::Sender<()>) {
+    let (reach, reached) = oneshot::channel();
+    let (release, released) = oneshot::channel();
+    let second = async move {
+        _ = reach.send(());
+        _ = released.await;
+        Ok(Frame::data("y".into()))
+    };
+    let first = async { Ok(Frame::data("x".into())) };
+    (stream::once(first).chain(stream::once(second)), reached, release)
+}
+
 pub(crate) fn client() -> SocketAddr {
     CLIENT.parse().unwrap()
 }
@@ -104,9 +158,10 @@ pub(crate) fn load(
     Application::load(&path, options)
 }
 
-/// The faults of a manifest that cannot be loaded, one per line.
+/// The faults of a manifest that cannot be loaded, one per line. It may lend the directory `data`.
 pub(crate) fn faults(manifest: &str) -> Vec<String> {
     let directory = TempDir::new().unwrap();
+    fs::create_dir(directory.path().join("data")).unwrap();
     match load(directory.path(), manifest, options()) {
         Ok(_) => Vec::new(),
         Err(e) => e.faults.iter().map(ToString::to_string).collect(),

@@ -30,6 +30,7 @@ mod limits;
 mod local_accounts;
 mod maintenance;
 mod platform;
+mod program;
 mod schedules;
 mod schedules_ticks;
 mod task_administration;

@@ -1,57 +1,12 @@
 //! Guests that write at the same time, each with a connection of its own.
 
 use futures::{future::join_all, poll};
-use tempfile::TempDir;
 
 use super::*;
-use crate::{bindings::spin::sqlite::sqlite::Error, sqlite::Connection as Guest};
-
-struct File {
-    database: Arc<Database>,
-    _directory: TempDir,
-}
-
-impl File {
-    async fn with(schema: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = Arc::new(Database::new(directory.path().join("db")));
-        let file = Self { database, _directory: directory };
-        for statement in schema {
-            file.guest().ok(statement).await;
-        }
-        file
-    }
-
-    fn guest(&self) -> Guest {
-        Guest(Arc::new(self.database.lease().unwrap()))
-    }
-}
-
-impl Guest {
-    async fn ask(&self, sql: &str) -> Outcome {
-        self.execute(sql.to_owned(), Vec::new()).await
-    }
-
-    async fn ok(&self, sql: &str) -> Vec<Vec<Value>> {
-        let outcome = self.ask(sql).await;
-        assert!(outcome.failure.is_none(), "{sql}: {:?}", outcome.failure);
-        outcome.rows.into_iter().map(|it| it.values).collect()
-    }
-
-    async fn number(&self, sql: &str) -> i64 {
-        match self.ok(sql).await[..] {
-            [ref row] if let [Value::Integer(it)] = row[..] => it,
-            ref rows => panic!("{sql}: {rows:?}"),
-        }
-    }
-}
-
-fn error(outcome: Outcome) -> String {
-    match outcome.failure {
-        Some(Error::Io(text)) => text,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::sqlite::{
+    Connection as Guest,
+    fixture::{File, error},
+};
 
 #[tokio::test]
 async fn who_fails_among_many_fails_alone() {
@@ -125,12 +80,59 @@ async fn each_guest_is_told_of_its_own_changes() {
 }
 
 #[tokio::test]
+async fn a_guest_is_told_of_a_row_of_the_same_number_as_anothers() {
+    let file = File::with(&[
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)",
+        "CREATE TABLE u (id INTEGER PRIMARY KEY, n INTEGER)",
+    ])
+    .await;
+    let (one, two, three) = (file.guest(), file.guest(), file.guest());
+    one.ok("INSERT INTO t VALUES (7, 0)").await;
+    two.ok("INSERT INTO u VALUES (7, 0)").await;
+    assert_eq!((one.last_insert_rowid(), two.last_insert_rowid()), (7, 7));
+
+    // Who inserts nothing is told of nobody's row.
+    three.ok("INSERT INTO u VALUES (7, 1) ON CONFLICT DO UPDATE SET n = excluded.n").await;
+    assert_eq!((three.changes(), three.last_insert_rowid()), (1, 0));
+}
+
+/// A statement without an end.
+const ENDLESS: &str = "WITH RECURSIVE all_numbers (n) AS
+                         (VALUES (0) UNION ALL SELECT n + 1 FROM all_numbers)";
+
+#[tokio::test]
+async fn what_runs_too_long_is_interrupted_wherever_it_runs() {
+    let file = File::limited(Duration::from_millis(100), &["CREATE TABLE t (n INTEGER)"]).await;
+    let guest = file.guest();
+    let counted = guest.ask(&format!("{ENDLESS} SELECT count(*) FROM all_numbers")).await;
+    assert_eq!(error(counted), "interrupted");
+    let sql = format!("{ENDLESS} INSERT INTO t SELECT n FROM all_numbers WHERE n < 0");
+    let neighbour = file.guest();
+    let (written, beside) =
+        tokio::join!(guest.ask(&sql), neighbour.ask("INSERT INTO t VALUES (1)"));
+    assert_eq!(error(written), "interrupted");
+    assert!(beside.failure.is_none(), "{:?}", beside.failure);
+    guest.ok("BEGIN").await;
+    assert_eq!(error(guest.ask(&sql).await), "interrupted");
+    assert_eq!(guest.number("SELECT sum(n) FROM t").await, 1);
+}
+
+#[tokio::test]
 async fn a_statement_whose_first_word_does_not_tell_is_looked_at() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
     let guest = file.guest();
     guest.ok("WITH x AS (SELECT 7 AS n) INSERT INTO t SELECT n FROM x").await;
     assert_eq!(guest.number("WITH x AS (SELECT n FROM t) SELECT n FROM x").await, 7);
     assert_eq!(guest.changes(), 1);
+}
+
+/// Polls a write until the shared connection has tried it, in vain.
+async fn is_refused_once<T>(file: &File, write: &mut (impl Future<Output = T> + Unpin)) {
+    while lock(&file.database.shared.connection).is_none() {
+        assert!(poll!(&mut *write).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(poll!(write).is_pending());
 }
 
 #[tokio::test]
@@ -142,11 +144,26 @@ async fn a_file_that_is_anothers_is_waited_for() {
         guest.ask("INSERT INTO t VALUES (1)"),
         second.ask("INSERT INTO t VALUES (2)"),
     ]));
-    assert!(poll!(&mut writes).is_pending());
-    other.ok("INSERT INTO t VALUES (0)").await;
+    is_refused_once(&file, &mut writes).await;
     other.ok("COMMIT").await;
     assert!(writes.await.iter().all(|it| it.failure.is_none()));
-    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 3);
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2);
+}
+
+#[tokio::test]
+async fn a_transaction_goes_on_beside_those_who_wait_for_it() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let (other, guest) = (file.guest(), file.guest());
+    other.ok("BEGIN IMMEDIATE").await;
+    let mut write = Box::pin(guest.ask("INSERT INTO t VALUES (1)"));
+    is_refused_once(&file, &mut write).await;
+    let goes_on = async {
+        other.ok("INSERT INTO t VALUES (0)").await;
+        other.ok("COMMIT").await;
+    };
+    tokio::time::timeout(BUSY_TIMEOUT / 2, goes_on).await.expect("it waits for nobody");
+    assert!(write.await.failure.is_none());
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2);
 }
 
 #[tokio::test]
@@ -168,7 +185,7 @@ async fn durability_is_that_of_whoever_writes() {
     for (guest, expected) in [(&fast, 1), (&usual, 2), (&fast, 1)] {
         guest.ok("INSERT INTO t VALUES (1)").await;
         let slot = lock(&file.database.shared.connection);
-        let (connection, _) = slot.as_ref().unwrap();
+        let connection = &slot.as_ref().unwrap().connection;
         let level = connection.pragma_query_value(None, "synchronous", |it| it.get::<_, i64>(0));
         assert_eq!(level.unwrap(), expected);
     }
@@ -177,7 +194,8 @@ async fn durability_is_that_of_whoever_writes() {
 #[test]
 fn the_end_of_a_runtime_leaves_the_line_to_the_next() {
     let directory = tempfile::tempdir().unwrap();
-    let database = Arc::new(Database::new(directory.path().join("db")));
+    let path = directory.path().join("db");
+    let database = Arc::new(Database::new(path, Duration::from_mins(1)));
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let guest = Guest(Arc::new(database.lease().unwrap()));
     let first = runtime();
