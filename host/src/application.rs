@@ -114,7 +114,7 @@ impl Running {
     }
 
     /// Finds who answers, within the limits, and writes the log.
-    async fn route(
+    pub(crate) async fn route(
         &self,
         component: Option<&str>,
         request: Request<Body>,

@@ -29,6 +29,7 @@ mod load;
 pub mod manifest;
 mod options;
 mod outbound;
+mod prefetch;
 mod routes;
 mod server;
 mod sources;

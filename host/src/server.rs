@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::{
     application::Application,
     body::{self, Body},
+    prefetch::prefetch,
 };
 
 /// Where `accept` fails for want of file descriptors, some will be closed soon.
@@ -78,6 +79,8 @@ impl Application {
             *response.status_mut() = StatusCode::BAD_REQUEST;
             return response;
         }
-        self.handle(request, client).await
+        let (head, body) = request.into_parts();
+        let body = prefetch(body).await;
+        self.0.route(None, Request::from_parts(head, body), client).await
     }
 }

@@ -27,12 +27,12 @@ impl Pace {
     /// A statement is known by its text, and by whether it may write: finding
     /// out that it must wait for that takes no time.
     pub(super) fn run<T>(&self, statement: (&str, bool), work: impl FnOnce() -> T) -> T {
-        let statement = self.hasher.hash_one(statement);
-        let was_long = self.with(|it| it.contains(&statement));
+        let was_long = self.is_long(statement);
         let start = Instant::now();
         let result = if was_long { blocking::run(work) } else { work() };
         let is_long = start.elapsed() >= LONG;
         if is_long != was_long {
+            let statement = self.hasher.hash_one(statement);
             self.with(|it| {
                 if is_long && it.len() < MAX_REMEMBERED {
                     it.insert(statement);
@@ -42,6 +42,11 @@ impl Pace {
             });
         }
         result
+    }
+
+    /// Whether a statement took long the last time.
+    pub(super) fn is_long(&self, statement: (&str, bool)) -> bool {
+        self.with(|it| !it.is_empty() && it.contains(&self.hasher.hash_one(statement)))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashSet<u64>) -> T) -> T {
@@ -62,6 +67,7 @@ mod tests {
         pace.run(("slow", true), || sleep(LONG * 2));
         pace.run(("fast", true), || ());
         assert!(known("slow") && !known("fast"));
+        assert!(pace.is_long(("slow", true)) && !pace.is_long(("slow", false)));
         pace.run(("slow", false), || ());
         assert!(known("slow"));
         pace.run(("slow", true), || ());

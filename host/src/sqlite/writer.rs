@@ -29,6 +29,8 @@ use super::{
 use crate::bindings::spin::sqlite::sqlite::Value;
 
 const MAX_TOGETHER: usize = 64;
+/// There is one such connection, and it reads what it changes: four times what `SQLite` gives each.
+const CACHE_KIB: i32 = 8 * 1024;
 /// Whoever waits for the first answer does not wait longer for the others'.
 const LONGEST: Duration = Duration::from_millis(5);
 
@@ -148,8 +150,12 @@ fn attempt(database: &Database, orders: &[Order]) -> Result<Vec<Written>, Undone
     }
     let shared = slot.as_mut().expect("it was opened above");
     shared.tune(&orders[0].tuning).map_err(|e| Undone::Busy(e.to_string()))?;
+    let is_long = |it: &Order| database.pace.is_long((&it.sql, true));
     match orders {
-        [alone] => Ok(vec![shared.run(alone, &database.pace)?]),
+        // What changes much has much to take back, which it need not keep where it is alone.
+        [first, ..] if orders.len() == 1 || is_long(first) => {
+            Ok(vec![shared.run(first, &database.pace)?])
+        }
         _ => shared.together(orders, &database.pace),
     }
 }
@@ -157,6 +163,9 @@ fn attempt(database: &Database, orders: &[Order]) -> Result<Vec<Written>, Undone
 impl Shared {
     fn open(database: &Database) -> rusqlite::Result<Self> {
         let (mut connection, alarm) = database.open()?;
+        // What a statement of several in a transaction might have to take back is kept in memory.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let repeated = Arc::<Repeated>::default();
         let seen = repeated.clone();
         connection.update_hook(Some(move |action, _: &str, _: &str, row| {
@@ -183,7 +192,8 @@ impl Shared {
         let start = Instant::now();
         let mut written = Vec::with_capacity(orders.len());
         for order in orders.iter().take_while(|it| it.tuning == self.tuning) {
-            if !written.is_empty() && start.elapsed() >= LONGEST {
+            let is_long = || pace.is_long((&order.sql, true));
+            if !written.is_empty() && (start.elapsed() >= LONGEST || is_long()) {
                 break;
             }
             // Some failures roll everything back.

@@ -170,3 +170,44 @@ async fn a_connection_is_kept_alive() {
         assert!(answer[..length].contains(&expected));
     }
 }
+
+/// Sends the first `cut` bytes, then the others once the server had time to look at those.
+async fn in_two(server: &Server, request: &str, cut: usize) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(&request.as_bytes()[..cut]).await.unwrap();
+    check_status(&server.get("/headers", "").await, 200);
+    stream.write_all(&request.as_bytes()[cut..]).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_body_is_whole_however_it_comes() {
+    let server = serve(|_| {}).await;
+    let body: String = (0..1000).map(|it| char::from(b'a' + it as u8 % 26)).collect();
+    let head =
+        "POST /echo HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n";
+    let request = format!("{head}{body}");
+    for cut in [0, head.len() - 1, head.len(), head.len() + 1, request.len() - 1, request.len()] {
+        let answer = in_two(&server, &request, cut).await;
+        check_status(&answer, 200);
+        // Chunks: a line with the length, a line with the bytes.
+        let (_, chunks) = answer.split_once("\r\n\r\n").unwrap();
+        let echoed: String = chunks.lines().skip(1).step_by(2).collect();
+        assert_eq!(echoed, body, "cut at {cut}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_may_answer_before_a_small_body_has_come() {
+    let server = serve(|_| {}).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request = "POST /headers HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\nhalf";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut begun = [0; 12];
+    let read = stream.read_exact(&mut begun);
+    tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200");
+}

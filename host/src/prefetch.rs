@@ -1,0 +1,86 @@
+//! Small bodies that came with their head.
+//!
+//! A guest that asks for a body waits for the task of the connection, which reads it only then: two
+//! changes of task, often of thread. What has already come goes to the guest along with the head.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::body::{self, Body};
+
+/// A body of more than this is read as the guest asks for it.
+const MOST: u64 = 64 * 1024;
+
+/// The body, with its first piece taken from the connection if it has come. Never waits for the client.
+pub(crate) async fn prefetch(mut incoming: Incoming) -> Body {
+    match incoming.size_hint().exact() {
+        Some(0) => return body::empty(),
+        Some(1..=MOST) => {}
+        Some(_) | None => return body::from(incoming),
+    }
+    let mut first = incoming.frame().now_or_never().flatten();
+    if first.is_none() {
+        // Asked for it, the connection reads as soon as it gets its turn.
+        give_way().await;
+        first = incoming.frame().now_or_never().flatten();
+    }
+    match first {
+        Some(Ok(frame)) if incoming.is_end_stream() && frame.is_data() => {
+            body::full(frame.into_data().unwrap_or_default())
+        }
+        Some(first) => body::from(Begun { first: Some(first), rest: incoming }),
+        None => body::from(incoming),
+    }
+}
+
+/// Lets the other futures of this task, and other tasks, run once.
+fn give_way() -> impl Future<Output = ()> {
+    let mut is_given = false;
+    poll_fn(move |context| {
+        if is_given {
+            return Poll::Ready(());
+        }
+        is_given = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// A body whose first frame was taken already.
+struct Begun {
+    first: Option<Result<Frame<Bytes>, hyper::Error>>,
+    rest: Incoming,
+}
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What is left of it is known to the connection; what was taken is not.
+        if self.first.is_none() { self.rest.size_hint() } else { SizeHint::default() }
+    }
+}
