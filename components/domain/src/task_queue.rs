@@ -6,6 +6,7 @@ use domain::{
     tasks::{Report, TaskStatus, Verdict},
 };
 use store::{
+    devices::Admitted,
     task_queue::{self, reports},
     tasks,
 };
@@ -95,11 +96,7 @@ async fn settle(
         return Ok(done.into());
     }
 
-    let window = match report {
-        Report::Status(_) => Window::Requests,
-        Report::Result => Window::Results,
-    };
-    let admitted = admit(&call, device, window).await?;
+    let admitted = admit_report(&call, device, id, report).await?;
     // What would be recorded now was in the way of a promotion or of a race that is over.
     for _ in 0..2 {
         let task = tasks::find(call.db, &admitted.org, id).await?;
@@ -111,6 +108,26 @@ async fn settle(
         }
     }
     Err(TurnedAway::Unavailable)
+}
+
+/// Counts a report that was not recorded. The result that ended its agent may be repeated.
+async fn admit_report(
+    call: &Call,
+    device: &Device,
+    id: &TaskId,
+    report: Report,
+) -> Result<Admitted, TurnedAway> {
+    let window = match report {
+        Report::Status(_) => Window::Requests,
+        Report::Result => Window::Results,
+    };
+    if report == Report::Result && is_fresh(call, device) {
+        let farewell = reports::admit_farewell(call.db, &presented(device), id, call.now).await?;
+        if let Some(admitted) = farewell {
+            return Ok(admitted);
+        }
+    }
+    admit(call, device, window).await
 }
 
 /// `None` when the report is to be recorded.
