@@ -296,6 +296,11 @@ async fn storing_reads_its_indexes() {
     assert_eq!(of_all.times("tasks_ingestible (<expr><?)"), 1);
     let of_one = plan(async |db| drop(claim(db, Some(&"org".into()), None, NOW).await)).await;
     of_one.uses("tasks_ingestible_by_org").never_scans().never_reads_an_organisation();
+    plan(async |db| drop(count_given_up(db, Some(&"org".into())).await))
+        .await
+        .uses("tasks_given_up")
+        .never_scans();
+    plan(async |db| drop(count_given_up(db, None).await)).await.uses("tasks_given_up");
     plan(async |db| {
         drop(reset(db, &"org".into(), &entry(), 10).await);
     })
