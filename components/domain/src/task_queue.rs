@@ -15,9 +15,10 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         task_queue::{
-            Guest, Polled, Reported, ReportedOutcome, ResultReport, StatusReport, Transition,
+            self as contract, Guest, Polled, Reported, ReportedOutcome, ResultReport, StatusReport,
+            Transition,
         },
-        types::{Device, TurnedAway},
+        types::{Budget, Device, TurnedAway},
     },
     call::Call,
     device::{Window, admit, is_fresh, perform, presented},
@@ -78,6 +79,20 @@ impl Guest for Component {
             Ok(recorded)
         })
         .await
+    }
+
+    async fn refuse(device: Device, counted_as: contract::Window) -> Result<Budget, TurnedAway> {
+        let call = Call::begin().await?;
+        Ok(admit(&call, &device, counted_as.into()).await?.budget.into())
+    }
+}
+
+impl From<contract::Window> for Window {
+    fn from(it: contract::Window) -> Self {
+        match it {
+            contract::Window::Requests => Self::Requests,
+            contract::Window::Results => Self::Results,
+        }
     }
 }
 
