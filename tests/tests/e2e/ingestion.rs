@@ -10,14 +10,14 @@ use tests::{
     Agent, Answer, App, Person,
     agent::{Outcome, Work},
     application::CRON_SECRET,
-    upload::elf,
+    executables::executable,
 };
 
 const ORG: &str = "org-1";
 const TEST: &str = "3d7c0a52-6f0d-4a38-8a0e-0d7c4d9f6b11";
 
 async fn fleet(app: &App) -> Agent {
-    app.admin(ORG).upload_build(TEST, &elf("amd64", b"a test")).await;
+    app.admin(ORG).upload_build(TEST, &executable(b"a test")).await;
     app.enroll(ORG).await
 }
 
