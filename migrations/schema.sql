@@ -355,9 +355,9 @@ BEGIN
           json_object('from', old.status, 'to', new.status), new.updated_at);
   UPDATE tasks
      SET status = 'expired', ended_by = 'sweep', failure_reason = 'agent_' || new.status, overdue_at = NULL
-   WHERE agent_id = new.id
-     AND new.status IN ('decommissioned', 'uninstalled')
-     AND status IN ('pending', 'assigned');
+   WHERE new.status IN ('decommissioned', 'uninstalled')
+     AND rowid IN (SELECT rowid FROM tasks INDEXED BY tasks_offered
+                    WHERE agent_id = new.id AND status IN ('pending', 'assigned'));
 END;
 
 CREATE TABLE agent_releases (
@@ -871,6 +871,7 @@ CREATE INDEX audit_log_by_actor   ON audit_log (org_id, actor, seq DESC);
 CREATE INDEX audit_log_by_action  ON audit_log (org_id, action, seq DESC);
 CREATE INDEX audit_log_by_target  ON audit_log (org_id, target_type, target_id, seq DESC);
 CREATE INDEX audit_log_by_request ON audit_log (org_id, request_id, seq DESC);
+CREATE INDEX audit_log_by_time    ON audit_log (org_id, at);
 
 -- Where each organisation's log ends, and how far it is sealed.
 CREATE TABLE audit_heads (
@@ -1124,6 +1125,8 @@ CREATE TABLE rotated_refresh_tokens (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX rotated_refresh_tokens_by_session ON rotated_refresh_tokens (session_id);
+-- Tokens go before their sessions.
+CREATE INDEX rotated_refresh_tokens_by_age ON rotated_refresh_tokens (rotated_at);
 
 CREATE TABLE device_logins (
   device_digest  BLOB    NOT NULL PRIMARY KEY CHECK (length(device_digest) = 32),
@@ -1350,8 +1353,18 @@ CREATE TABLE results (
   tenant_label      TEXT,
   -- As the task named it; all rows are here all the same.
   target_index      TEXT,
-  -- The document of fleet.md §6.9, made of the columns when it is asked for.
-  document          TEXT    NOT NULL GENERATED ALWAYS AS (json_patch(
+
+  CHECK (is_bundle_control = (bundle_id IS NOT NULL)),
+  CHECK (is_bundle_control = (control_id IS NOT NULL))
+) STRICT;
+
+CREATE INDEX results_by_time ON results (org_id, event_at, outcome);
+CREATE INDEX results_by_test ON results (org_id, test_uuid, event_at);
+CREATE INDEX results_by_host ON results (org_id, hostname, event_at);
+
+-- The documents of fleet.md §6.9, made when they are asked for.
+CREATE VIEW result_documents (id, task_id, document) AS
+SELECT id, task_id, json_patch(
     json_object(
       'routing', json_object(
         'event_time', strftime('%Y-%m-%dT%H:%M:%S', event_at / 1000, 'unixepoch') || printf('.%03dZ', event_at % 1000),
@@ -1369,15 +1382,8 @@ CREATE TABLE results (
       'control_id', control_id, 'control_validator', control_validator,
       'is_bundle_control', json(iif(is_bundle_control, 'true', 'null')),
       'skipped', json(iif(outcome = 'skipped', 'true', 'null')),
-      'tenant_label', tenant_label)))) VIRTUAL,
-
-  CHECK (is_bundle_control = (bundle_id IS NOT NULL)),
-  CHECK (is_bundle_control = (control_id IS NOT NULL))
-) STRICT;
-
-CREATE INDEX results_by_time ON results (org_id, event_at, outcome);
-CREATE INDEX results_by_test ON results (org_id, test_uuid, event_at);
-CREATE INDEX results_by_host ON results (org_id, hostname, event_at);
+      'tenant_label', tenant_label)))
+  FROM results;
 
 -- A task's documents and the note that they are stored are one statement.
 CREATE TRIGGER results_stored AFTER INSERT ON results

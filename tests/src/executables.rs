@@ -38,6 +38,11 @@ pub fn elf(machine: u16) -> Vec<u8> {
     file
 }
 
+/// A Linux executable for amd64 with something behind its header.
+pub fn executable(content: &[u8]) -> Vec<u8> {
+    [&elf(ELF_AMD64), content].concat()
+}
+
 pub const ELF_AMD64: u16 = 62;
 pub const ELF_ARM64: u16 = 183;
 pub const ELF_RISCV: u16 = 243;

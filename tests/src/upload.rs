@@ -1,4 +1,4 @@
-//! Files to upload: multipart forms, and the smallest files that count as programs.
+//! Files to upload: multipart forms and streams.
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
@@ -93,19 +93,4 @@ pub fn endless() -> impl Stream<Item = Bytes> + Send + 'static {
 pub fn zeros(length: usize) -> impl Stream<Item = Bytes> + Send + 'static {
     let chunk = move |index| Bytes::from_static(&ZEROS[..CHUNK.min(length - index * CHUNK)]);
     stream::iter(0..length.div_ceil(CHUNK)).map(chunk)
-}
-
-/// An ELF file for Linux: a header, and then anything.
-pub fn elf(arch: &str, content: &[u8]) -> Vec<u8> {
-    let machine: u16 = if arch == "arm64" { 0xb7 } else { 0x3e };
-    let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
-    file.resize(16, 0);
-    file.extend_from_slice(&2_u16.to_le_bytes());
-    file.extend_from_slice(&machine.to_le_bytes());
-    file.extend_from_slice(&1_u32.to_le_bytes());
-    file.resize(52, 0);
-    file.extend_from_slice(&64_u16.to_le_bytes());
-    file.resize(64, 0);
-    file.extend_from_slice(content);
-    file
 }

@@ -10,16 +10,24 @@ impl App {
         Connection::open(path).expect("the store opens")
     }
 
-    /// All values, those that nothing refers to included. Before the first one there is no table.
+    /// All values, those that nothing refers to included.
     pub fn count_values(&self) -> i64 {
-        let sql = "SELECT count(*) FROM spin_key_value";
-        self.values().query_row(sql, [], |row| row.get(0)).unwrap_or(0)
+        self.count_keys("true")
     }
 
     /// Blobs that can be found.
     pub fn count_blobs(&self) -> i64 {
-        let sql = "SELECT count(*) FROM spin_key_value WHERE key LIKE 'blob/%' AND key NOT LIKE 'blob/%/%'";
-        self.values().query_row(sql, [], |row| row.get(0)).unwrap_or(0)
+        self.count_keys("key LIKE 'blob/%' AND key NOT LIKE 'blob/%/%'")
+    }
+
+    /// Before the first value there is no table.
+    fn count_keys(&self, filter: &str) -> i64 {
+        let values = self.values();
+        let count = |sql: &str| values.query_row(sql, [], |row| row.get(0)).expect("a count");
+        match count("SELECT count(*) FROM sqlite_schema WHERE name = 'spin_key_value'") {
+            0 => 0,
+            _ => count(&format!("SELECT count(*) FROM spin_key_value WHERE {filter}")),
+        }
     }
 
     /// Leaves a value there that no request of ours wrote.

@@ -63,6 +63,11 @@ const ADDRESS_TAKEN: &str = "A user with this email address already exists";
 pub(crate) fn rotation(error: RotateError) -> Problem {
     match error {
         RotateError::NotFound(budget) => Problem::not_found("Agent not found").counted(budget),
+        RotateError::Gone((status, budget)) => Problem::refused(
+            StatusCode::CONFLICT,
+            format!("Agent is {} and gets no key any more", status.word()),
+        )
+        .counted(budget),
         RotateError::RateLimited(budget) => {
             Problem::RateLimited(budget, "Too many key rotation attempts, try again later")
         }

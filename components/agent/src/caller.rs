@@ -11,7 +11,10 @@ use web::{
     openapi::Proof,
 };
 
-use crate::{bindings::myrmidon::domain::distribution, faults};
+use crate::{
+    bindings::myrmidon::domain::task_queue::{self, Window},
+    faults,
+};
 
 /// Credentials of the right shape. The domain takes them with every question.
 pub(crate) struct Device(contract::Device);
@@ -32,8 +35,17 @@ impl Device {
     /// For a request that cannot be carried out: it is counted all the same, and only a device
     /// that proves itself learns what is wrong.
     pub(crate) async fn refuse(self, problem: Problem) -> Problem {
-        match distribution::check_version(self.0).await {
-            Ok(checked) => problem.counted(checked.budget),
+        self.count_refused(Window::Requests, problem).await
+    }
+
+    /// As [`Device::refuse`], of a result: what is wrong with one costs no polls (D-08, D-68).
+    pub(crate) async fn refuse_result(self, problem: Problem) -> Problem {
+        self.count_refused(Window::Results, problem).await
+    }
+
+    async fn count_refused(self, window: Window, problem: Problem) -> Problem {
+        match task_queue::refuse(self.0, window).await {
+            Ok(budget) => problem.counted(budget),
             Err(turned_away) => faults::turned_away(turned_away),
         }
     }

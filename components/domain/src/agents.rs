@@ -1,13 +1,12 @@
 //! The fleet as its operators see it.
 
 mod changes;
+mod rotation;
 
 use domain::{
     agents as fleet,
-    devices::agent_key,
     ids::{AgentId, OrgId},
     rate_limit::{Counted, KEY_ROTATION},
-    secrets::Digest,
 };
 use store::agents::{self, list};
 
@@ -20,8 +19,8 @@ use crate::{
         },
         types::{Actor, AgentStatus, Fault, RuntimeStatus},
     },
-    call::{self, Call},
-    fault, sealing,
+    call::Call,
+    fault,
 };
 
 impl Guest for Component {
@@ -100,19 +99,12 @@ impl Guest for Component {
         if !allowed {
             return Err(RotateError::RateLimited(budget.into()));
         }
-
-        let sealing_key = sealing::key().await?;
-        let fresh = agent_key(&call::random());
-        let sealed = sealing_key.seal(&agent, &fresh, call::random());
-        let offered = (&Digest::of(fresh.expose()), sealed.as_slice());
-        let pending = agents::rotation::start(call.db, &org, &agent, offered, &entry).await?;
-        let pending = pending.ok_or(RotateError::NotFound(budget.into()))?;
+        let (agent_key, rotated_at) = rotation::start(&call, &org, &agent, &entry, budget).await?;
         audit::seal(&call, &org).await;
-
         Ok(Rotated {
-            agent_key: sealing::open(&sealing_key, &agent, &pending.sealed)?,
+            agent_key,
             agent_id: agent.0,
-            rotated_at: pending.started_at.into(),
+            rotated_at: rotated_at.into(),
             budget: budget.into(),
         })
     }
@@ -195,6 +187,7 @@ impl TryFrom<agents::Agent> for Agent {
             rotation_pending: it.rotation_pending,
             is_online: it.is_online,
             rejected_since: it.rejected_since.map(Into::into),
+            previous_key_expires_at: it.previous_key_expires_at.map(Into::into),
             judged: it.judged.into(),
         })
     }

@@ -127,6 +127,7 @@ impl From<executable::Format> for Format {
     fn from(it: executable::Format) -> Self {
         match it {
             executable::Format::Executable(platform) => Self::Executable(platform.into()),
+            executable::Format::Universal => Self::Universal,
             executable::Format::Portable => Self::Portable,
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         distribution::{Checked, FetchError, Fetched, Guest},
-        types::{Arch, Artifact, Device, Fault, Os, TurnedAway},
+        types::{self, Arch, Artifact, Device, Fault, Os, TurnedAway},
     },
     call::Call,
     device::{self, Window},
@@ -26,17 +26,17 @@ impl Guest for Component {
         address: String,
     ) -> Result<Fetched, FetchError> {
         let call = Call::begin().await?;
-        let key = format!("download:{address}");
-        let counted = rate_limits::count(call.db, &key, DOWNLOAD, call.now).await?;
-        if !counted.allowed {
-            return Err(FetchError::RateLimited(counted.budget.into()));
-        }
+        let budget = count(&call, &address).await?;
         let platform = Platform { os: os.into(), arch: arch.into() };
         let latest = match org_id {
             Some(org) => store::releases::find_latest(call.db, &org.into(), platform).await?,
             None => store::releases::find_only_latest(call.db, platform).await?,
         };
-        fetch(latest, counted.budget).await
+        fetch(latest, budget).await
+    }
+
+    async fn refuse(address: String) -> Result<types::Budget, FetchError> {
+        Ok(count(&Call::begin().await?, &address).await?.into())
     }
 
     async fn fetch_update(
@@ -59,6 +59,17 @@ impl Guest for Component {
         let agent = device::admit(&call, &device, Window::Requests).await?;
         let latest = store::releases::find_latest(call.db, &agent.org, agent.platform).await?;
         Ok(Checked { budget: agent.budget.into(), latest: latest.map(Into::into) })
+    }
+}
+
+/// Counts a stranger's download.
+async fn count(call: &Call, address: &str) -> Result<rate_limit::Budget, FetchError> {
+    let key = ["download:", address].concat();
+    let counted = rate_limits::count(call.db, &key, DOWNLOAD, call.now).await?;
+    if counted.allowed {
+        Ok(counted.budget)
+    } else {
+        Err(FetchError::RateLimited(counted.budget.into()))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         enrollment::{EnrollError, EnrollRequest, Enrolled, Guest},
-        types::Fault,
+        types::{self, Fault},
     },
     call::{self, Call},
     configuration, fault,
@@ -24,17 +24,16 @@ use crate::{
 impl Guest for Component {
     async fn enroll(request: EnrollRequest) -> Result<Enrolled, EnrollError> {
         let call = Call::begin().await?;
-        let limiter = ["enroll:", &request.address].concat();
-        let counted = rate_limits::count(call.db, &limiter, ENROLLMENT, call.now).await?;
-        if !counted.allowed {
-            return Err(EnrollError::RateLimited(counted.budget.into()));
-        }
-        let (server_url, update_public_key) = (server_url().await?, update_public_key().await?);
+        let budget = count(&call, &request.address).await?;
+        let update_public_key = update_public_key().await?;
+        let update_public_key =
+            update_public_key.ok_or(EnrollError::NoSigningKey(budget.into()))?;
+        let server_url = server_url().await?;
 
         let token = Digest::of(&request.token);
         let allowance = enrollment_tokens::find(call.db, &token).await?;
         if allowance.is_none_or(|it| it.check(call.now).is_err()) {
-            return Err(EnrollError::Rejected(counted.budget.into()));
+            return Err(EnrollError::Rejected(budget.into()));
         }
         let agent = AgentId(call::random_id());
         let key = agent_key(&call::random());
@@ -46,7 +45,7 @@ impl Guest for Component {
             key: &Digest::of(key.expose()),
         };
         let Some(org) = enrollment::insert(call.db, new, &token, call.now).await? else {
-            return Err(EnrollError::TokenSpent(counted.budget.into()));
+            return Err(EnrollError::TokenSpent(budget.into()));
         };
 
         if !is_acceptable_to_agents(&server_url) {
@@ -58,12 +57,26 @@ impl Guest for Component {
             org_id: org.0,
             server_url,
             update_public_key,
-            budget: Budget::into(counted.budget),
+            budget: budget.into(),
         })
+    }
+
+    async fn refuse(address: String) -> Result<types::Budget, EnrollError> {
+        Ok(count(&Call::begin().await?, &address).await?.into())
     }
 
     async fn server_url() -> Result<String, Fault> {
         server_url().await
+    }
+}
+
+async fn count(call: &Call, address: &str) -> Result<Budget, EnrollError> {
+    let limiter = ["enroll:", address].concat();
+    let counted = rate_limits::count(call.db, &limiter, ENROLLMENT, call.now).await?;
+    if counted.allowed {
+        Ok(counted.budget)
+    } else {
+        Err(EnrollError::RateLimited(counted.budget.into()))
     }
 }
 
@@ -74,11 +87,11 @@ async fn server_url() -> Result<String, Fault> {
 }
 
 /// Without it an agent would accept unsigned updates for life (D-12).
-async fn update_public_key() -> Result<String, Fault> {
+async fn update_public_key() -> Result<Option<String>, Fault> {
     const VARIABLE: &str = "signing_public_key_b64";
-    let text = configuration::required(VARIABLE).await?;
+    let Some(text) = configuration::optional(VARIABLE).await? else { return Ok(None) };
     let key = VerifyingKey::from_spki(&text).map_err(|_| fault::misconfigured(VARIABLE))?;
-    Ok(key.to_base64())
+    Ok(Some(key.to_base64()))
 }
 
 impl From<Fault> for EnrollError {

@@ -1,7 +1,7 @@
 //! Removing what is past its retention, and blobs that are nobody's.
 
-use blobs::{Cause, Suspicion};
-use domain::time::Span;
+use blobs::{Bounds, Cause, Suspicion};
+use domain::{secrets::hex_of, time::Span};
 use store::{agents::sweeps, blob_references, blob_suspects, housekeeping, rate_limits};
 
 use crate::{
@@ -23,6 +23,7 @@ impl Guest for Component {
             Kind::HeartbeatHourly => housekeeping::delete_hourly_averages(db, now, limit).await,
             Kind::AgentEvents => housekeeping::delete_events(db, now, limit).await,
             Kind::RateLimits => rate_limits::delete_ended(db, now, limit).await,
+            Kind::RotatedRefreshTokens => housekeeping::delete_refresh_tokens(db, now, limit).await,
             Kind::Sessions => housekeeping::delete_sessions(db, now, limit).await,
             Kind::DeviceLogins => housekeeping::delete_device_logins(db, now, limit).await,
             Kind::AgentDays => housekeeping::delete_agent_days(db, now, limit).await,
@@ -34,9 +35,16 @@ impl Guest for Component {
 
     async fn sweep_blobs(seconds: u32) -> Result<SweptBlobs, Fault> {
         let call = Call::begin().await?;
+        let halfway = call.now + Span::millis(i64::from(seconds) * 500);
         let end = call.now + Span::seconds(seconds.into());
         let store = transfers::open_store().await?;
-        let swept = store.sweep(&Suspects(&call), || call::now() > end).await;
+        let from = hex_of(&call::random::<32>());
+        let bounds = Bounds {
+            from: &from,
+            is_looking_over: || call::now() > halfway,
+            is_erasing_over: || call::now() > end,
+        };
+        let swept = store.sweep(&Suspects(&call), bounds).await;
         let swept = swept.map_err(|it| fault::unavailable(&it))?;
         Ok(SweptBlobs { deleted: swept.erased, remaining: swept.remaining })
     }
@@ -50,9 +58,11 @@ impl Suspicion for Suspects<'_> {
         Ok(blob_references::exist(self.0.db, sha256).await?)
     }
 
-    async fn note(&self, names: &[&str]) -> Result<Vec<String>, Cause> {
+    async fn note(&self, names: &[&str], is_all: bool) -> Result<Vec<String>, Cause> {
         let due = blob_suspects::record(self.0.db, names, self.0.now).await?;
-        blob_suspects::delete_unseen(self.0.db, self.0.now).await?;
+        if is_all {
+            blob_suspects::delete_unseen(self.0.db, self.0.now).await?;
+        }
         Ok(due)
     }
 

@@ -40,10 +40,19 @@ impl Guest for Component {
             due.truncate(MOST_ORGANIZATIONS as usize);
             swept.remaining = true;
         }
+        let mut first = None;
         for (org, before) in due {
-            rotate(&call, &org, before, per_organization, end, &mut swept).await?;
+            if call::now() >= end {
+                swept.remaining = true;
+                break;
+            }
+            // What one organisation fails at does not keep the others.
+            if let Err(fault) = rotate(&call, &org, before, per_organization, end, &mut swept).await
+            {
+                first.get_or_insert(fault);
+            }
         }
-        Ok(swept)
+        first.map_or(Ok(swept), Err)
     }
 }
 

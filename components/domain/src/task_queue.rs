@@ -6,6 +6,7 @@ use domain::{
     tasks::{Report, TaskStatus, Verdict},
 };
 use store::{
+    devices::Admitted,
     task_queue::{self, reports},
     tasks,
 };
@@ -14,9 +15,10 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         task_queue::{
-            Guest, Polled, Reported, ReportedOutcome, ResultReport, StatusReport, Transition,
+            self as contract, Guest, Polled, Reported, ReportedOutcome, ResultReport, StatusReport,
+            Transition,
         },
-        types::{Device, TurnedAway},
+        types::{Budget, Device, TurnedAway},
     },
     call::Call,
     device::{Window, admit, is_fresh, perform, presented},
@@ -78,6 +80,20 @@ impl Guest for Component {
         })
         .await
     }
+
+    async fn refuse(device: Device, counted_as: contract::Window) -> Result<Budget, TurnedAway> {
+        let call = Call::begin().await?;
+        Ok(admit(&call, &device, counted_as.into()).await?.budget.into())
+    }
+}
+
+impl From<contract::Window> for Window {
+    fn from(it: contract::Window) -> Self {
+        match it {
+            contract::Window::Requests => Self::Requests,
+            contract::Window::Results => Self::Results,
+        }
+    }
 }
 
 /// Records a report in one statement, or finds out what stood in its way.
@@ -95,11 +111,7 @@ async fn settle(
         return Ok(done.into());
     }
 
-    let window = match report {
-        Report::Status(_) => Window::Requests,
-        Report::Result => Window::Results,
-    };
-    let admitted = admit(&call, device, window).await?;
+    let admitted = admit_report(&call, device, id, report).await?;
     // What would be recorded now was in the way of a promotion or of a race that is over.
     for _ in 0..2 {
         let task = tasks::find(call.db, &admitted.org, id).await?;
@@ -111,6 +123,26 @@ async fn settle(
         }
     }
     Err(TurnedAway::Unavailable)
+}
+
+/// Counts a report that was not recorded. The result that ended its agent may be repeated.
+async fn admit_report(
+    call: &Call,
+    device: &Device,
+    id: &TaskId,
+    report: Report,
+) -> Result<Admitted, TurnedAway> {
+    let window = match report {
+        Report::Status(_) => Window::Requests,
+        Report::Result => Window::Results,
+    };
+    if report == Report::Result && is_fresh(call, device) {
+        let farewell = reports::admit_farewell(call.db, &presented(device), id, call.now).await?;
+        if let Some(admitted) = farewell {
+            return Ok(admitted);
+        }
+    }
+    admit(call, device, window).await
 }
 
 /// `None` when the report is to be recorded.

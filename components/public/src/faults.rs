@@ -1,6 +1,6 @@
 //! How the domain's refusals look to strangers.
 
-use web::{Problem, contract::TurnedAway};
+use web::{Problem, StatusCode, contract::TurnedAway};
 
 use crate::bindings::myrmidon::domain::{distribution::FetchError, enrollment::EnrollError};
 
@@ -15,6 +15,11 @@ pub(crate) fn enrollment(error: EnrollError) -> Problem {
         EnrollError::RateLimited(budget) => {
             Problem::RateLimited(budget, "Too many enrollment attempts, try again later")
         }
+        EnrollError::NoSigningKey(budget) => Problem::refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Enrollment is unavailable: no update signing key is configured",
+        )
+        .counted(budget),
         EnrollError::Fault(fault) => fault.into(),
     }
 }

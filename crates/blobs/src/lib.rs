@@ -15,7 +15,7 @@ mod writer;
 use std::error::Error as StdError;
 
 pub use manifest::Manifest;
-pub use orphans::{Suspicion, Swept};
+pub use orphans::{Bounds, Suspicion, Swept};
 pub use reader::Reader;
 pub use writer::{Limits, Refused, Writer};
 

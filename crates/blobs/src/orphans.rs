@@ -7,6 +7,9 @@
 //! What is due then is deleted in the order of [`Blobs::release`], which withstands whoever refers to
 //! the same bytes at that moment.
 //!
+//! A sweep that has no time for the whole store does what it can: it begins somewhere else each time,
+//! and forgets nothing that it did not look at.
+//!
 //! Memory holds the digests of all blobs, at most [`MOST_BLOBS`], and what is suspected; keys and
 //! manifests pass one by one.
 
@@ -25,11 +28,24 @@ const MOST_SUSPECTS: usize = 10_000;
 /// What a sweep needs to know that the store does not.
 pub trait Suspicion {
     fn is_referenced(&self, sha256: &str) -> impl Future<Output = Result<bool, Cause>>;
-    /// Notes what looks like nobody's, and forgets all that no longer does. Returns what has looked so
-    /// for longer than any upload or deletion is at work.
-    fn note(&self, names: &[&str]) -> impl Future<Output = Result<Vec<String>, Cause>>;
+    /// Notes what looks like nobody's, and when `is_all`, forgets all that no longer does. Returns what
+    /// has looked so for longer than any upload or deletion is at work.
+    fn note(
+        &self,
+        names: &[&str],
+        is_all: bool,
+    ) -> impl Future<Output = Result<Vec<String>, Cause>>;
     /// `false` when another sweep was faster.
     fn claim(&self, name: &str) -> impl Future<Output = Result<bool, Cause>>;
+}
+
+/// Where a sweep begins, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'a, L, E> {
+    /// The first digest that is looked at, or the next one there is.
+    pub from: &'a str,
+    pub is_looking_over: L,
+    pub is_erasing_over: E,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,20 +69,20 @@ struct Suspects {
 
 impl<V: Values> Blobs<V> {
     /// Erases what was nobody's for long enough. Several at once erase everything once.
-    pub async fn sweep(
+    pub async fn sweep<L: Fn() -> bool, E: Fn() -> bool>(
         &self,
         suspicion: &impl Suspicion,
-        is_late: impl Fn() -> bool,
+        bounds: Bounds<'_, L, E>,
     ) -> Result<Swept, Error> {
-        let Some(suspects) = self.suspects(suspicion, &is_late).await? else {
-            return Ok(Swept { erased: 0, remaining: true });
-        };
+        let suspects = self.suspects(suspicion, &bounds).await?;
         let names = suspects.unreferenced.iter().chain(suspects.unnamed.keys());
-        let names: Vec<_> = names.map(String::as_str).take(MOST_SUSPECTS).collect();
-        let due = suspicion.note(&names).await.map_err(Error::Unavailable)?;
-        let mut swept = Swept { erased: 0, remaining: suspects.more };
+        let mut names: Vec<_> = names.map(String::as_str).collect();
+        let is_all = !suspects.more && names.len() <= MOST_SUSPECTS;
+        names.truncate(MOST_SUSPECTS);
+        let due = suspicion.note(&names, is_all).await.map_err(Error::Unavailable)?;
+        let mut swept = Swept { erased: 0, remaining: !is_all };
         for name in due {
-            if is_late() {
+            if (bounds.is_erasing_over)() {
                 swept.remaining = true;
                 break;
             }
@@ -82,18 +98,22 @@ impl<V: Values> Blobs<V> {
         Ok(swept)
     }
 
-    /// None when there was no time for the whole store.
-    async fn suspects(
+    async fn suspects<L: Fn() -> bool, E>(
         &self,
         suspicion: &impl Suspicion,
-        is_late: &impl Fn() -> bool,
-    ) -> Result<Option<Suspects>, Error> {
+        bounds: &Bounds<'_, L, E>,
+    ) -> Result<Suspects, Error> {
         let mut suspects = Suspects::default();
         let mut named = BTreeSet::new();
-        let (digests, is_complete) = self.digests().await?;
+        let (mut digests, is_complete) = self.digests().await?;
+        suspects.more = !is_complete;
+        digests.sort_unstable();
+        let first = digests.partition_point(|it| it.as_str() < bounds.from);
+        digests.rotate_left(first);
         for sha256 in digests {
-            if is_late() {
-                return Ok(None);
+            if (bounds.is_looking_over)() {
+                suspects.more = true;
+                break;
             }
             match self.find(&sha256).await {
                 Ok(Some(manifest)) => named.insert(manifest.upload),
@@ -105,12 +125,11 @@ impl<V: Values> Blobs<V> {
                 suspects.unreferenced.insert(sha256);
             }
         }
-        if is_complete {
+        // Which chunks are named is known when all manifests were read.
+        if !suspects.more {
             self.find_unnamed(&named, &mut suspects).await?;
-        } else {
-            suspects.more = true;
         }
-        Ok(Some(suspects))
+        Ok(suspects)
     }
 
     /// The digests of blobs, and whether these are all.

@@ -81,15 +81,6 @@ impl FromStr for ApprovalStatus {
     }
 }
 
-impl Demands {
-    /// Whether something that needed two people would need one.
-    pub const fn loosened_by(self, next: Self) -> bool {
-        self.commands && !next.commands
-            || self.uninstalls && !next.uninstalls
-            || self.mandatory_updates && !next.mandatory_updates
-    }
-}
-
 /// Whether it is a person who calls; a key may ask for something, and approve nothing.
 pub fn is_person(user_id: &str) -> bool {
     !user_id.starts_with(API_KEY)
@@ -99,32 +90,11 @@ pub fn is_person(user_id: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: Demands = Demands { commands: true, uninstalls: true, mandatory_updates: true };
-
     #[test]
     fn words_lead_back() {
         assert_eq!("mandatory_update".parse(), Ok(ApprovalKind::MandatoryUpdate));
         assert_eq!("pending_approval".parse(), Ok(ApprovalStatus::Pending));
         assert_eq!("Approved".parse::<ApprovalStatus>(), Err(UnknownWord));
-    }
-
-    #[test]
-    fn asking_for_less_is_loosening_and_asking_for_more_is_not() {
-        let none = Demands::default();
-        assert!(!none.loosened_by(ALL));
-        assert!(!ALL.loosened_by(ALL));
-        assert!(ALL.loosened_by(none));
-        for one in [
-            Demands { commands: false, ..ALL },
-            Demands { uninstalls: false, ..ALL },
-            Demands { mandatory_updates: false, ..ALL },
-        ] {
-            assert!(ALL.loosened_by(one));
-            assert!(!one.loosened_by(ALL));
-        }
-        // A trade is loosening, too.
-        let commands = Demands { commands: true, ..none };
-        assert!(commands.loosened_by(Demands { uninstalls: true, ..none }));
     }
 
     #[test]

@@ -17,7 +17,9 @@ pub const HEAD_BYTES: usize = 4096;
 pub enum Format {
     /// PE, ELF or Mach-O; the header names the platform.
     Executable(Platform),
-    /// A script with a shebang, or a Mach-O for several architectures. The header leaves it open.
+    /// A Mach-O for every architecture of ours: it says that it is for darwin, and leaves open which.
+    Universal,
+    /// A script with a shebang, which says nothing.
     Portable,
 }
 
@@ -150,10 +152,10 @@ fn universal<A: FatArch>(head: &[u8]) -> Result<Format, Unrecognised> {
     }
     let file = MachOFatFile::<A>::parse(head).map_err(|_| UnknownFormat)?;
     let mut ours = file.arches().iter().flat_map(|it| darwin(it.cputype()));
-    match (ours.next(), ours.next()) {
-        (Some(only), None) => Ok(only),
-        (Some(_), Some(_)) => Ok(Format::Portable),
-        (None, _) => file.arches().first().map_or(Err(UnknownFormat), |it| darwin(it.cputype())),
+    match ours.next() {
+        Some(first) if ours.all(|it| it == first) => Ok(first),
+        Some(_) => Ok(Format::Universal),
+        None => file.arches().first().map_or(Err(UnknownFormat), |it| darwin(it.cputype())),
     }
 }
 
@@ -202,6 +204,7 @@ mod tests {
     fn check(head: &[u8], expected: &str) {
         let actual = match recognise(head) {
             Ok(Format::Executable(platform)) => platform.to_string(),
+            Ok(Format::Universal) => "universal".to_owned(),
             Ok(Format::Portable) => "portable".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -240,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_universal_binary_runs_where_its_slices_do() {
-        check(&universal(&[0x0100_0007, 0x0100_000c]), "portable");
+        check(&universal(&[0x0100_0007, 0x0100_000c]), "universal");
+        check(&universal(&[0x0100_0007, 7, 0x0100_0007]), "darwin/amd64");
         check(&universal(&[7, 0x0100_000c]), "darwin/arm64");
         check(&universal(&[18, 7]), "no agents run on darwin/ppc");
         check(&universal(&[]), UNKNOWN);

@@ -7,6 +7,7 @@
 pub mod blackout;
 pub mod lot;
 pub mod missed;
+pub mod patience;
 pub mod recurrence;
 pub mod zone;
 
@@ -19,6 +20,7 @@ pub use self::{
     blackout::Blackout,
     lot::Lot,
     missed::{Caught, Lateness, MissedRuns},
+    patience::Patience,
     recurrence::{Recurrence, Weekdays},
     zone::Zone,
 };
@@ -120,15 +122,17 @@ impl Timing {
         None
     }
 
-    /// The first occurrence strictly after an instant that no blackout window covers.
+    /// The first occurrence strictly after an instant that no blackout window covers. `None` also when
+    /// the patience is spent.
     pub fn next_open(
         &self,
         mut after: Timestamp,
         last: Option<Timestamp>,
         lot: Lot<'_>,
+        patience: &mut Patience,
     ) -> Option<Timestamp> {
         for skips in 0..MOST_SKIPS {
-            if skips == FEW_SKIPS && !self.is_ever_open() {
+            if skips == FEW_SKIPS && !patience.is_ever_open(self) {
                 return None;
             }
             let at = self.next(after, last, lot)?;
@@ -136,6 +140,7 @@ impl Timing {
                 None => return Some(at),
                 Some(resumed) => after = resumed,
             }
+            patience.skip()?;
         }
         None
     }

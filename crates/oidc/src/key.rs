@@ -28,7 +28,7 @@ pub struct PublicKey {
 pub struct UnusableKey;
 
 /// RFC 7518 §3.3: 2048 bits or more.
-const MIN_RSA_BYTES: usize = 256;
+const MIN_RSA_BITS: usize = 2048;
 /// An uncompressed point on P-256 (SEC 1 §2.3.3).
 const P256_POINT_BYTES: usize = 65;
 const ED25519_BYTES: usize = 32;
@@ -69,7 +69,9 @@ impl PublicKey {
         let pem = text.as_bytes();
         let raw = |key: &DecodingKey| key.try_get_as_bytes().map_or(0, <[u8]>::len);
         if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-            return Self::rsa(raw(&key) > MIN_RSA_BYTES, key);
+            let modulus = key.try_get_as_bytes().ok().and_then(modulus);
+            let bits = modulus.map_or(0, significant_bits);
+            return Self::rsa(bits >= MIN_RSA_BITS, key);
         }
         if let Ok(key) = DecodingKey::from_ec_pem(pem) {
             return Self::p256(raw(&key) == P256_POINT_BYTES, key);
@@ -102,7 +104,7 @@ impl PublicKey {
 
     pub(crate) fn from_rsa_parts(modulus: &[u8], exponent: &[u8]) -> Result<Self, UnusableKey> {
         let key = DecodingKey::from_rsa_raw_components(modulus, exponent);
-        Self::rsa(modulus.len() >= MIN_RSA_BYTES, key)
+        Self::rsa(significant_bits(modulus) >= MIN_RSA_BITS, key)
     }
 
     pub(crate) fn from_p256_point(x: &[u8], y: &[u8]) -> Result<Self, UnusableKey> {
@@ -128,6 +130,37 @@ impl PublicKey {
     pub(crate) const fn key(&self) -> &DecodingKey {
         &self.key
     }
+}
+
+/// Leading zeros, in a document or added by DER, make no key longer.
+fn significant_bits(number: &[u8]) -> usize {
+    let first = number.iter().position(|it| *it != 0).unwrap_or(number.len());
+    let significant = &number[first..];
+    significant.first().map_or(0, |it| significant.len() * 8 - it.leading_zeros() as usize)
+}
+
+/// The first number of an `RSAPublicKey` (RFC 8017, A.1.1), in DER.
+fn modulus(der: &[u8]) -> Option<&[u8]> {
+    let sequence = contents(der, 0x30)?;
+    contents(sequence, 0x02)
+}
+
+/// What a DER value of this tag holds, at the beginning of `der`.
+fn contents(der: &[u8], tag: u8) -> Option<&[u8]> {
+    let (found, rest) = der.split_first()?;
+    let (length, rest) = rest.split_first()?;
+    let (length, rest) = match *length {
+        short @ ..=0x7f => (usize::from(short), rest),
+        long => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
+            let length = bytes.iter().try_fold(0_usize, |length, byte| {
+                length.checked_mul(256).map(|it| it | usize::from(*byte))
+            })?;
+            (length, rest)
+        }
+    };
+    (*found == tag).then_some(())?;
+    rest.get(..length)
 }
 
 impl fmt::Debug for PublicKey {

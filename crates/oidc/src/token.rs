@@ -104,9 +104,10 @@ impl<'a> Unverified<'a> {
     }
 }
 
-/// RFC 7519 §5.1; RFC 9068 §2.1.
+/// RFC 7519 §5.1; RFC 9068 §2.1. The prefix may be left out (RFC 7515 §4.1.9).
 fn is_known_type(typ: &str) -> bool {
-    typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt")
+    let known = ["JWT", "at+jwt", "application/jwt", "application/at+jwt"];
+    known.iter().any(|it| typ.eq_ignore_ascii_case(it))
 }
 
 pub(crate) fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {

@@ -57,6 +57,8 @@ pub struct Agent {
     pub rotation_pending: bool,
     pub is_online: bool,
     pub rejected_since: Option<Timestamp>,
+    /// Until when the previous key is kept, if it is.
+    pub previous_key_expires_at: Option<Timestamp>,
     pub judged: Judged,
 }
 
@@ -152,7 +154,7 @@ pub async fn find(
             concat!(
                 "SELECT id, org_id, hostname, os, arch, agent_version, status, last_heartbeat_at, last_heartbeat,
                         enrolled_at, enrolled_by, tags, created_at, updated_at, pending_key_digest IS NOT NULL,
-                        rejected_since, ",
+                        rejected_since, previous_key_expires_at, ",
                 judged_columns!("?3", "?4", "?5"),
                 " FROM agents WHERE id = ?1 AND org_id = ?2"
             ),
@@ -182,7 +184,8 @@ fn decode(mut row: Row, now: Timestamp) -> Result<Agent, Error> {
         rotation_pending: row.flag(14)?,
         is_online: is_online(status, last_heartbeat_at, now),
         rejected_since: row.optional_timestamp(15)?,
-        judged: decode_judged(&mut row, 16)?,
+        previous_key_expires_at: row.optional_timestamp(16)?.filter(|it| *it > now),
+        judged: decode_judged(&mut row, 17)?,
     })
 }
 

@@ -62,13 +62,35 @@ pub async fn delete_events(db: &impl Db, now: Timestamp, at_most: u32) -> Result
     Ok(length(&rows))
 }
 
-/// Deletes sessions, with their refresh tokens, that ended 30 days ago: by themselves or by expiry.
+/// Deletes refresh tokens that were used 30 days ago: by then they would have expired, and say nothing
+/// any more.
+pub async fn delete_refresh_tokens(
+    db: &impl Db,
+    now: Timestamp,
+    at_most: u32,
+) -> Result<u32, Error> {
+    let rows = db
+        .query(
+            "DELETE FROM rotated_refresh_tokens
+              WHERE digest IN (SELECT digest FROM rotated_refresh_tokens
+                                WHERE rotated_at < ?1 ORDER BY rotated_at LIMIT ?2)
+          RETURNING 1",
+            &[(now - ENDED_RETENTION).into(), at_most.into()],
+        )
+        .await?;
+    Ok(length(&rows))
+}
+
+/// Deletes sessions that ended 30 days ago: by themselves or by expiry. Those whose refresh tokens are
+/// still to be deleted wait for that: one session may have thousands.
 pub async fn delete_sessions(db: &impl Db, now: Timestamp, at_most: u32) -> Result<u32, Error> {
     let rows = db
         .query(
             "DELETE FROM sessions
               WHERE id IN (SELECT id FROM sessions
                             WHERE coalesce(ended_at, expires_at) < ?1
+                              AND NOT EXISTS (SELECT 1 FROM rotated_refresh_tokens AS used
+                                               WHERE used.session_id = sessions.id)
                          ORDER BY coalesce(ended_at, expires_at) LIMIT ?2)
           RETURNING 1",
             &[(now - ENDED_RETENTION).into(), at_most.into()],
@@ -241,6 +263,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn refresh_tokens_go_before_their_session_and_in_batches() {
+        let db = Memory::migrated();
+        let ended = Timestamp(NOW.0 - 1) - Span::days(30);
+        let sql = "INSERT INTO sessions (id, kind, user_id, org_id, refresh_digest, created_at, refreshed_at, expires_at)
+                   VALUES ('s1', 'cli', 'user', 'org', randomblob(32), 0, 0, ?1)";
+        run(&db, sql, &[ended.into()]).await;
+        let sql = "INSERT INTO rotated_refresh_tokens (digest, session_id, rotated_at) VALUES (randomblob(32), 's1', ?1)";
+        for rotated_at in [Timestamp(0), ended, ended] {
+            run(&db, sql, &[rotated_at.into()]).await;
+        }
+        assert_eq!(delete_sessions(&db, NOW, 10).await.unwrap(), 0);
+        let kept = Timestamp(0) + Span::days(30);
+        assert_eq!(delete_refresh_tokens(&db, kept, 2).await.unwrap(), 0);
+        assert_eq!(delete_refresh_tokens(&db, NOW, 2).await.unwrap(), 2);
+        assert_eq!(delete_refresh_tokens(&db, NOW, 2).await.unwrap(), 1);
+        assert_eq!(delete_sessions(&db, NOW, 10).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
     async fn days_are_kept_as_long_as_somebody_reads_them() {
         let db = Memory::migrated();
         agent(&db, "key").await;
@@ -316,7 +357,14 @@ mod tests {
         plan(async |db| drop(delete_hourly_averages(db, NOW, 10).await))
             .await
             .uses("heartbeat_hourly_by_age");
-        plan(async |db| drop(delete_sessions(db, NOW, 10).await)).await.uses("sessions_by_age");
+        plan(async |db| drop(delete_sessions(db, NOW, 10).await))
+            .await
+            .uses("sessions_by_age")
+            .uses("rotated_refresh_tokens_by_session");
+        plan(async |db| drop(delete_refresh_tokens(db, NOW, 10).await))
+            .await
+            .uses("rotated_refresh_tokens_by_age")
+            .never_scans();
         plan(async |db| drop(delete_device_logins(db, NOW, 10).await))
             .await
             .uses("device_logins_by_age");

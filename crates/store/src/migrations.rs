@@ -42,6 +42,10 @@ const ALL: &[Migration] = &[
         name: "0012_identity_and_audit",
         sql: include_str!("../../../migrations/0012_identity_and_audit.sql"),
     },
+    Migration {
+        name: "0013_bounded_work",
+        sql: include_str!("../../../migrations/0013_bounded_work.sql"),
+    },
 ];
 
 #[derive(Debug, Clone, Copy)]

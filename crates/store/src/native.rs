@@ -57,11 +57,6 @@ impl File {
     pub fn migrate(&self, now: Timestamp) -> Result<Vec<&'static str>, migrations::Error> {
         migrations::apply(&mut self.0.lock(), now)
     }
-
-    /// The migrations that have not run yet; see [`migrations::pending`].
-    pub fn pending_migrations(&self) -> Result<Vec<&'static str>, migrations::Error> {
-        migrations::pending(&self.0.lock())
-    }
 }
 
 impl Db for Memory {

@@ -1,7 +1,6 @@
 //! `organization_settings`: what an organisation decided about itself, one JSON value per section.
 //!
-//! What a section holds is for its module to say. Writers compare and set by version, or let the
-//! last one win where the wire knows no version.
+//! What a section holds is for its module to say. The last writer wins: the wire knows no version.
 
 use domain::{
     ids::{OrgId, UserId},
@@ -56,27 +55,6 @@ pub async fn record(db: &impl Db, change: Change<'_>) -> Result<(), Error> {
     .map(drop)
 }
 
-/// Sets the section if it still has the version that the writer saw, 0 for none.
-/// `false` when somebody else was faster.
-pub async fn record_if(db: &impl Db, change: Change<'_>, seen: u32) -> Result<bool, Error> {
-    let mut params = params(change);
-    params.push(seen.into());
-    let rows = db
-        .query(
-            "INSERT INTO organization_settings (org_id, name, value, updated_at, updated_by, audit)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6
-              WHERE ?7 = coalesce((SELECT version FROM organization_settings WHERE org_id = ?1 AND name = ?2), 0)
-                 ON CONFLICT (org_id, name) DO UPDATE
-                SET value = excluded.value, version = version + 1, updated_at = excluded.updated_at,
-                    updated_by = excluded.updated_by, audit = excluded.audit
-              WHERE version = ?7
-          RETURNING version",
-            &params,
-        )
-        .await?;
-    Ok(!rows.is_empty())
-}
-
 fn params(change: Change<'_>) -> Vec<Value> {
     vec![
         change.org.into(),
@@ -105,13 +83,10 @@ mod tests {
         native::Memory,
     };
 
-    async fn change(db: &Memory, org: &str, value: &str, seen: Option<u32>) -> bool {
+    async fn change(db: &Memory, org: &str, value: &str) {
         let (org, entry) = (org.into(), entry("settings.update"));
         let change = Change { org: &org, name: "colour", value, entry: &entry };
-        match seen {
-            None => record(db, change).await.map(|()| true).unwrap(),
-            Some(seen) => record_if(db, change, seen).await.unwrap(),
-        }
+        record(db, change).await.unwrap();
     }
 
     async fn seen(db: &Memory, org: &str) -> Option<(String, u32)> {
@@ -122,24 +97,13 @@ mod tests {
     async fn a_section_is_each_organisations_own() {
         let db = Memory::migrated();
         assert_eq!(seen(&db, "o1").await, None);
-        assert!(change(&db, "o1", "1", None).await);
-        assert!(change(&db, "o1", "2", None).await);
-        assert!(change(&db, "o2", "3", None).await);
+        change(&db, "o1", "1").await;
+        change(&db, "o1", "2").await;
+        change(&db, "o2", "3").await;
         assert_eq!(seen(&db, "o1").await, Some(("2".into(), 2)));
         assert_eq!(seen(&db, "o1").await, Some(("2".into(), 2)));
         assert_eq!(find(&db, &"o1".into(), "size").await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn of_two_that_saw_the_same_version_one_writes() {
-        let db = Memory::migrated();
-        assert!(change(&db, "o1", "1", Some(0)).await);
-        assert!(!change(&db, "o1", "2", Some(0)).await);
-        assert!(change(&db, "o1", "3", Some(1)).await);
-        assert!(!change(&db, "o1", "4", Some(1)).await);
-        assert!(!change(&db, "o1", "5", Some(7)).await);
-        assert_eq!(seen(&db, "o1").await, Some(("3".into(), 2)));
-        assert_eq!(integer(&db, "SELECT count(*) FROM audit_log").await, Some(2));
+        assert_eq!(integer(&db, "SELECT count(*) FROM audit_log").await, Some(3));
     }
 
     #[tokio::test]

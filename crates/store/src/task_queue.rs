@@ -5,7 +5,7 @@
 
 use domain::{
     devices::Presented,
-    ids::{OrgId, TaskId},
+    ids::TaskId,
     rate_limit::{Budget, DEVICE},
     tasks::LOST_AFTER,
     time::Timestamp,
@@ -86,11 +86,6 @@ pub async fn find_claimed(
         )
         .await?;
     rows.into_iter().next().map(|mut row| decode(&mut row)).transpose()
-}
-
-/// A task of any agent of this organisation.
-pub async fn find(db: &impl Db, org: &OrgId, id: &TaskId) -> Result<Option<Task>, Error> {
-    crate::tasks::find(db, org, id).await
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::Problem;
 
@@ -23,11 +24,21 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
         return Err(invalid());
     }
     let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-    // The database takes no NUL, and JSON could smuggle one in.
-    if json.windows(6).any(|it| it.eq_ignore_ascii_case(br"\u0000")) {
+    let key: Value = serde_json::from_slice(&json).map_err(|_| invalid())?;
+    if has_nul(&key) {
         return Err(invalid());
     }
-    serde_json::from_slice(&json).map_err(|_| invalid())
+    T::deserialize(key).map_err(|_| invalid())
+}
+
+/// The database takes no NUL, and JSON could smuggle one in. Its parser bounds the depth.
+fn has_nul(key: &Value) -> bool {
+    match key {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, it)| name.contains('\0') || has_nul(it)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +56,8 @@ mod tests {
     fn a_key_survives_the_journey() {
         check(&(Some(1_783_761_611_000), "8c1f".into()));
         check(&(None, "é\"\\".into()));
+        check(&(None, r"C:\u0000".into()));
+        check(&(Some(i64::MAX), r"\\u0000\".into()));
     }
 
     #[test]

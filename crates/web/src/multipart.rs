@@ -40,7 +40,8 @@ pub struct File {
 }
 
 impl Request {
-    /// The body's parts, of which the largest file has at most `most` bytes.
+    /// The body's parts, of which the largest file has at most `most` bytes. A body that announces
+    /// more than that is refused unread.
     pub fn parts(&mut self, most: u64) -> Result<Parts, Problem> {
         let unsupported =
             |error: &'static str| Problem::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
@@ -55,7 +56,12 @@ impl Request {
         if self.headers.contains_key(header::CONTENT_ENCODING) {
             return Err(unsupported("unsupported content encoding"));
         }
-        let (body, pace) = Paced::new(self.take_body(), most.saturating_add(SURROUNDINGS));
+        let most = most.saturating_add(SURROUNDINGS);
+        let announced = self.header(header::CONTENT_LENGTH).and_then(|it| it.parse::<u64>().ok());
+        if announced.is_some_and(|it| it > most) {
+            return Err(too_large());
+        }
+        let (body, pace) = Paced::new(self.take_body(), most);
         Ok(Parts { form: Multipart::new(body, boundary), pace, left: MOST_PARTS })
     }
 }
@@ -120,15 +126,17 @@ impl File {
     }
 }
 
+fn too_large() -> Problem {
+    Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "File too large")
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn refusal(error: multer::Error) -> Problem {
     let multer::Error::StreamReadFailed(cause) = &error else {
         return Problem::bad_request("Malformed multipart body");
     };
     match cause.downcast_ref() {
-        Some(Stopped::TooLarge) => {
-            Problem::refused(StatusCode::PAYLOAD_TOO_LARGE, "File too large")
-        }
+        Some(Stopped::TooLarge) => too_large(),
         Some(Stopped::Shapeless) => Problem::bad_request("Malformed multipart body"),
         Some(Stopped::Broken(_)) | None => aborted(),
     }
@@ -203,6 +211,30 @@ mod tests {
             b"--x\r\nContent-Disposition: form-data; name=\"binary\"; filename=\"a\"\r\n\r\n";
         let chunks: Vec<_> = [head].into_iter().chain([FILLER; 320]).collect();
         refuses(FORM, &chunks, 413, "File too large");
+    }
+
+    #[test]
+    fn a_body_that_announces_too_much_is_refused_unread() {
+        let announcing = |length: u64| {
+            let mut request = request(FORM, &[]);
+            request.headers.insert(header::CONTENT_LENGTH, length.into());
+            request.body = Some(Box::pin(futures::stream::poll_fn(|_| panic!("it was read"))));
+            request
+        };
+        let refused = block_on(shown(announcing(1000 + SURROUNDINGS + 1))).unwrap_err();
+        assert_eq!(refused.into_response().status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(announcing(1000 + SURROUNDINGS).parts(1000).is_ok());
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_is_refused() {
+        let head: &[u8] = b"--x\r\nContent-Disposition: form-data; name=\"os\"\r\n\r\n";
+        let end: &[u8] = b"\r\n--x--\r\n";
+        for value in [&b"lin\0ux"[..], b"\0", b"lin\xffux", b"\xed\xa0\x80", b"\xc3"] {
+            refuses(FORM, &[head, value, end], 400, "Field value is not text");
+        }
+        let accented = block_on(shown(request(FORM, &[head, "\u{e9}".as_bytes(), end])));
+        assert_eq!(accented.unwrap(), ["os=\u{e9}"]);
     }
 
     #[test]

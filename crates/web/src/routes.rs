@@ -146,7 +146,12 @@ impl Routes {
             request.parameters = route.pattern.parameters(request.path())?;
             return (route.handler)(request).await;
         }
-        let mut allowed: Vec<&str> = here().map(|it| it.method.as_str()).collect();
+        let mut allowed: Vec<&str> = Vec::new();
+        for method in here().map(|it| it.method.as_str()) {
+            if !allowed.contains(&method) {
+                allowed.push(method);
+            }
+        }
         if allowed.is_empty() {
             return self.otherwise.and_then(|answer| answer(&request)).ok_or_else(|| {
                 Problem::NoRoute {
@@ -263,6 +268,14 @@ mod tests {
     fn a_wrong_method_is_told_the_right_ones() {
         let response =
             check("PUT", "/api/things/7", 405, r#"{"success":false,"error":"Method Not Allowed"}"#);
+        assert_eq!(response.header(&header::ALLOW).unwrap(), "GET, POST, HEAD, OPTIONS");
+        // Two patterns match, and each method is named once.
+        let response = check(
+            "PUT",
+            "/api/things/first",
+            405,
+            r#"{"success":false,"error":"Method Not Allowed"}"#,
+        );
         assert_eq!(response.header(&header::ALLOW).unwrap(), "GET, POST, HEAD, OPTIONS");
         check("GET", "/api/closed", 405, r#"{"success":false,"error":"Method Not Allowed"}"#);
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tests::{
     Agent, App, Machine, Operator,
     agent::{Disk, Ended, Heard, Job, Moment, Outcome, Submitted, Verdict, When, Work},
-    upload::elf,
+    executables::executable,
 };
 
 const ORG: &str = "org-1";
@@ -48,7 +48,7 @@ async fn an_agent_lives_its_whole_life() {
 
 /// Downloads it, proves it, runs it, reports.
 async fn runs_a_test(agent: Agent, admin: &Operator) -> Agent {
-    let binary = elf("amd64", &vec![0x90; 1 << 20]);
+    let binary = executable(&vec![0x90; 1 << 20]);
     admin.upload_build(TEST, &binary).await;
     let mut agent = agent.running(move |job| {
         let Job::Test { uuid, binary: fetched, arguments, timeout, .. } = job else {
@@ -113,6 +113,39 @@ async fn removes_itself(mut agent: Agent, admin: &Operator) -> Agent {
     agent
 }
 
+// fleet.md §8.11 item 8, D-68
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_word_of_an_agent_may_be_repeated_and_no_other() {
+    let app = App::start().await;
+    let admin = app.admin(ORG);
+    let mut agent = app.enroll(ORG).await;
+    let command = admin.order_command(agent.id(), "id").await;
+    assert_eq!(agent.work().await, done(&command));
+    let uninstall = admin.order_uninstall(agent.id(), true).await;
+    assert_eq!(agent.work().await, done(&uninstall));
+
+    let body = json!({"task_id": uninstall, "exit_code": 0, "stdout": "uninstall initiated"});
+    let repeat = async |agent: &Agent, id: &str| {
+        agent.post(&format!("/api/agent/tasks/{id}/result"), &body).send().await
+    };
+    for remaining in ["297", "296"] {
+        let answer = repeat(&agent, &uninstall).await.expect(200);
+        assert_eq!(answer.header("f0-task-state"), Some("terminal-idempotent"));
+        assert_eq!(answer.header("ratelimit-remaining"), Some(remaining));
+        assert_eq!(answer.json()["idempotent"], true);
+        assert_eq!(answer.data()["id"], uninstall);
+    }
+    repeat(&agent, &command).await.expect(401);
+    let mut stranger = agent.clone();
+    stranger.identity.agent_key = format!("ak_{}", "0".repeat(64));
+    repeat(&stranger, &uninstall).await.expect(401);
+    agent.get("/api/agent/tasks").send().await.expect(401);
+    let status = json!({"status": "failed"});
+    agent.patch(&format!("/api/agent/tasks/{uninstall}/status"), &status).send().await.expect(401);
+    let completions = "agent_events WHERE event_type = 'task_completed'";
+    assert_eq!(app.database().count(completions), 2);
+}
+
 /// Breaks the first attempt of the n-th request, before it is sent or after it was answered.
 fn breaking(
     n: usize,
@@ -132,7 +165,7 @@ fn breaking(
 async fn a_broken_connection_at_any_request_loses_nothing() {
     let app = App::start().await;
     let admin = app.admin(ORG);
-    admin.upload_build(TEST, &elf("amd64", b"a test")).await;
+    admin.upload_build(TEST, &executable(b"a test")).await;
     let enrolled = app.enroll(ORG).await;
     let accidents = [
         (When::BeforeRequest, Verdict::Cut),
@@ -196,10 +229,10 @@ async fn a_binary_that_is_not_what_was_ordered_is_not_run() {
     let app = App::start().await;
     let admin = app.admin(ORG);
     let mut agent = app.enroll(ORG).await.running(|job| panic!("it ran {job:?}"));
-    admin.upload_build(TEST, &elf("amd64", b"the first")).await;
+    admin.upload_build(TEST, &executable(b"the first")).await;
     let id = admin.order_test(agent.id(), TEST).await;
     // Replaced between the order and its execution.
-    admin.upload_build(TEST, &elf("amd64", b"the second")).await;
+    admin.upload_build(TEST, &executable(b"the second")).await;
     let work = agent.work().await;
     assert!(matches!(&work, Work::Aborted { reason, .. } if !reason.is_empty()), "{work:?}");
     let task = admin.task(&id).await;

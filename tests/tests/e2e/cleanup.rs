@@ -42,7 +42,7 @@ async fn the_answer_names_every_kind() {
     assert_snapshot!(app.get(PATH).bearer(CRON_SECRET).send().await.shown(&["content-type"]), @r#"
     200
     content-type: application/json; charset=utf-8
-    {"success":true,"data":{"deleted":{"agent_days":0,"agent_events":0,"approvals":0,"blobs":0,"device_logins":0,"enrollment_tokens":0,"fleet_days":0,"heartbeat_history":0,"heartbeat_hourly":0,"invitations":0,"rate_limits":0,"sessions":0},"remaining":false}}
+    {"success":true,"data":{"deleted":{"agent_days":0,"agent_events":0,"approvals":0,"blobs":0,"device_logins":0,"enrollment_tokens":0,"fleet_days":0,"heartbeat_history":0,"heartbeat_hourly":0,"invitations":0,"rate_limits":0,"rotated_refresh_tokens":0,"sessions":0},"remaining":false}}
     "#);
 }
 
@@ -177,6 +177,55 @@ async fn one_run_catches_up_with_more_than_a_batch() {
     assert_eq!(
         (&done["deleted"]["rate_limits"], &done["remaining"]),
         (&json!(2500), &json!(false))
+    );
+}
+
+/// Each kind has its turn, and blobs, however much there is of another; and what is left is said.
+#[tokio::test]
+async fn a_kind_with_too_much_of_it_keeps_no_other() {
+    let (app, _) = start().await;
+    bare_agent(&app);
+    orphan(&app, 1);
+    clean_up(&app).await;
+    pass_a_day(&app);
+    let database = app.database();
+    for (_, _, sql) in &ROWS[2..] {
+        database.execute(sql, [DAY]);
+    }
+    // Deleting one of these takes as long as many: no run comes to the end.
+    let samples = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+                   INSERT INTO heartbeat_history (agent_id, bucket_at, recorded_at) SELECT 'a1', i * 300000, 0 FROM n";
+    database.execute(samples, []);
+    let slow = "CREATE TRIGGER slow BEFORE DELETE ON heartbeat_history BEGIN
+                  SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+                                        SELECT i FROM n);
+                END";
+    database.execute(slow, []);
+    let done = clean_up(&app).await;
+    let deleted = |table: &str| done["deleted"][table].as_i64().expect("a count");
+    assert_eq!(done["remaining"], true, "{done}");
+    assert!((1000..20_000).contains(&deleted("heartbeat_history")), "{done}");
+    for (table, _, _) in &ROWS[2..] {
+        assert!(deleted(table) > 0, "{table}: {done}");
+    }
+    assert_eq!(deleted("blobs"), 1, "{done}");
+}
+
+/// A session may have thousands of refresh tokens: they go first, in batches of their own.
+#[tokio::test]
+async fn a_session_goes_after_its_refresh_tokens_and_in_the_same_run() {
+    let app = App::start().await;
+    let database = app.database();
+    database.execute(ROWS[5].2, [DAY]);
+    let used = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2880)
+                INSERT INTO rotated_refresh_tokens (digest, session_id, rotated_at)
+                SELECT randomblob(32), id, 1 FROM n, sessions";
+    database.execute(used, []);
+    let done = clean_up(&app).await;
+    let deleted = &done["deleted"];
+    assert_eq!(
+        (&deleted["rotated_refresh_tokens"], &deleted["sessions"], &done["remaining"]),
+        (&json!(2880), &json!(1), &json!(false))
     );
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::{
     Agent, Answer, App,
     agent::{Outcome, Submitted, Verdict, When, Work},
-    upload::elf,
+    executables::executable,
 };
 
 const ORG: &str = "org-1";
@@ -196,7 +196,7 @@ async fn a_result_is_filed_under_its_own_task() {
     let app = App::start().await;
     let mut agent = app.enroll(ORG).await;
     let admin = app.admin(ORG);
-    admin.upload_build(TEST, &elf("amd64", b"a test")).await;
+    admin.upload_build(TEST, &executable(b"a test")).await;
     let id = admin.order_test(agent.id(), TEST).await;
     agent = agent.watched(|_| Box::pin(async { Verdict::Pass }));
     agent.get("/api/agent/tasks").send().await.expect(200);
@@ -364,7 +364,7 @@ async fn a_result_of_a_test_leaves_the_agent_active() {
     let app = App::start().await;
     let mut agent = app.enroll(ORG).await.running(|_| Outcome::of(101, ""));
     let admin = app.admin(ORG);
-    admin.upload_build(TEST, &elf("amd64", b"a test")).await;
+    admin.upload_build(TEST, &executable(b"a test")).await;
     admin.order_test(agent.id(), TEST).await;
     assert!(matches!(agent.work().await, Work::Done { .. }));
     assert_eq!(admin.agent(agent.id()).await["status"], "active");
@@ -376,7 +376,7 @@ async fn a_test_binary_is_for_the_agent_that_is_to_run_it() {
     let app = App::start().await;
     let (agent, other) = (app.enroll(ORG).await, app.enroll(ORG).await);
     let admin = app.admin(ORG);
-    let binary = elf("amd64", &vec![7; 3 << 20]);
+    let binary = executable(&vec![7; 3 << 20]);
     admin.upload_build(TEST, &binary).await;
     let path = format!("/api/agent/binary/{TEST}?test_uuid={TEST}");
     let not_found = format!("Binary not found: {TEST}");
@@ -418,7 +418,7 @@ async fn a_download_that_is_given_up_leaves_the_server_well() {
     let app = App::start().await;
     let agent = app.enroll(ORG).await;
     let admin = app.admin(ORG);
-    let binary = elf("amd64", &vec![7; 8 << 20]);
+    let binary = executable(&vec![7; 8 << 20]);
     admin.upload_build(TEST, &binary).await;
     admin.order_test(agent.id(), TEST).await;
     agent.get("/api/agent/tasks").send().await.expect(200);

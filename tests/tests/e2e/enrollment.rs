@@ -248,8 +248,9 @@ async fn nobody_enrolls_while_updates_could_not_be_proven() {
     let answer = enroll(&app, &asking(&token)).await;
     assert_snapshot!(answer.shown(&[]), @r#"
     503
-    {"success":false,"error":"Service Unavailable"}
+    {"success":false,"error":"Enrollment is unavailable: no update signing key is configured"}
     "#);
+    assert_eq!(answer.header("ratelimit-remaining"), Some("299"));
     assert_eq!(app.database().count("agents"), 0);
     assert_eq!(app.database().value::<i64>("SELECT use_count FROM enrollment_tokens", []), 0);
 }

@@ -10,14 +10,14 @@ use tests::{
     Agent, Answer, App, Person,
     agent::{Outcome, Work},
     application::CRON_SECRET,
-    upload::elf,
+    executables::executable,
 };
 
 const ORG: &str = "org-1";
 const TEST: &str = "3d7c0a52-6f0d-4a38-8a0e-0d7c4d9f6b11";
 
 async fn fleet(app: &App) -> Agent {
-    app.admin(ORG).upload_build(TEST, &elf("amd64", b"a test")).await;
+    app.admin(ORG).upload_build(TEST, &executable(b"a test")).await;
     app.enroll(ORG).await
 }
 
@@ -111,7 +111,7 @@ async fn flags(app: &App, id: &str) -> (Value, Value) {
 }
 
 fn document(app: &App, id: &str) -> Value {
-    app.database().json("SELECT document FROM results WHERE id = ?1", [id])
+    app.database().json("SELECT document FROM result_documents WHERE id = ?1", [id])
 }
 
 // B5 445, A11 148–150, A11 152, A11 170, A11 175, §9.4
@@ -350,7 +350,7 @@ async fn hostile_texts_become_bounded_rows_or_a_refusal() {
     let longest = "SELECT max(length(id) + length(hostname) + length(test_name) + length(techniques)) FROM results";
     assert!(app.database().value::<i64>(longest, []) < 8192);
     // Every one of them can be read back.
-    let documents = "SELECT count(*) FROM results WHERE NOT json_valid(document)";
+    let documents = "SELECT count(*) FROM result_documents WHERE NOT json_valid(document)";
     assert_eq!(app.database().value::<i64>(documents, []), 0);
     for raw in [r#""\ud800""#, "1e400", "[1]", r#"{"a":1}"#] {
         let id = running(&app, &agent).await;

@@ -17,9 +17,10 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tests::{
     Agent, Machine, Operator,
-    agent::{Heard, Job, Outcome, Submitted, Verdict, When, Work},
+    agent::{Ended, Heard, Job, Outcome, Submitted, Verdict, When, Work},
+    executables::executable,
     program::{Installation, Program},
-    upload::{Multipart, elf},
+    upload::Multipart,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -104,7 +105,7 @@ fn steps() -> Vec<Step> {
 async fn a_task_survives_the_death_of_the_server_at_every_step() {
     let (keeper, operator) = Keeper::start().await;
     let enrolled = keeper.enroll(&operator).await;
-    operator.upload_build(TEST, &elf("amd64", &vec![3; 1 << 20])).await;
+    operator.upload_build(TEST, &executable(&vec![3; 1 << 20])).await;
     for (when, method, part, verdict) in steps() {
         let runs = Arc::new(AtomicUsize::new(0));
         let (counted, killer, deaths) =
@@ -196,11 +197,41 @@ async fn a_result_is_stored_once_however_the_server_dies_while_it_is_sent() {
     assert_eq!(completed, 8);
 }
 
+// fleet.md §8.11 item 8, D-68: the result itself made the agent unknown.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uninstallation_is_reported_though_the_server_dies_with_its_answer() {
+    let (keeper, operator) = Keeper::start().await;
+    let deaths = Arc::new(AtomicUsize::new(0));
+    let (killer, counted) = (keeper.clone(), deaths.clone());
+    let mut agent = keeper.enroll(&operator).await.watched(move |moment| {
+        let is_it = moment.is(When::AfterAnswer, &Method::POST, "/result")
+            && counted.fetch_add(1, Ordering::SeqCst) == 0;
+        let killer = killer.clone();
+        Box::pin(async move {
+            if !is_it {
+                return Verdict::Pass;
+            }
+            killer.kill().await;
+            Verdict::Cut
+        })
+    });
+    let id = operator.order_uninstall(agent.id(), true).await;
+    let work = agent.work().await;
+    keeper.revive().await;
+    assert_eq!(work, Work::Done { task_id: id.clone(), submitted: Submitted::Accepted });
+    assert_eq!(deaths.load(Ordering::SeqCst), 2, "it was answered twice");
+    assert_eq!(agent.ended, Some(Ended::Uninstalled));
+    assert_eq!(operator.agent(agent.id()).await["status"], "uninstalled");
+    let completed =
+        keeper.installation.database().count("agent_events WHERE event_type = 'task_completed'");
+    assert_eq!(completed, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_that_the_server_dies_in_is_begun_again() {
     let (keeper, operator) = Keeper::start().await;
     let agent = keeper.enroll(&operator).await;
-    let binary = elf("amd64", &vec![3; 40 << 20]);
+    let binary = executable(&vec![3; 40 << 20]);
     operator.upload_build(TEST, &binary).await;
     let id = operator.order_test(agent.id(), TEST).await;
     agent.get("/api/agent/tasks").send().await.expect(200);
@@ -253,7 +284,7 @@ fn upload(
 async fn an_upload_that_the_server_dies_in_leaves_nothing_visible() {
     let (keeper, operator) = Keeper::start().await;
     let path = format!("/api/tests/builds/{TEST}");
-    let first = elf("amd64", &vec![1; 1 << 20]);
+    let first = executable(&vec![1; 1 << 20]);
     for is_replacement in [false, true] {
         if is_replacement {
             operator.upload_build(TEST, &first).await;
@@ -261,7 +292,7 @@ async fn an_upload_that_the_server_dies_in_leaves_nothing_visible() {
         let before: Value = operator.get(&path).await.expect(200).json();
         let killer = keeper.clone();
         let dying =
-            upload(&operator, elf("amd64", &vec![2; 16 << 20]), async move { killer.kill().await });
+            upload(&operator, executable(&vec![2; 16 << 20]), async move { killer.kill().await });
         assert!(dying.try_send().await.is_err());
         keeper.revive().await;
         assert_eq!(
@@ -272,7 +303,7 @@ async fn an_upload_that_the_server_dies_in_leaves_nothing_visible() {
     }
     let download = operator.get(&format!("{path}/download")).await.expect(200);
     assert!(download.body == first, "what was there is as it was");
-    let second = elf("amd64", &vec![2; 16 << 20]);
+    let second = executable(&vec![2; 16 << 20]);
     operator.upload_build(TEST, &second).await;
     assert!(operator.get(&format!("{path}/download")).await.expect(200).body == second);
 }
@@ -317,7 +348,7 @@ async fn a_server_that_is_asked_to_stop_finishes_what_it_does() {
     let program = Arc::new(program);
     let stopping = program.clone();
     let address = keeper.installation.address();
-    let content = elf("amd64", &vec![2; 4 << 20]);
+    let content = executable(&vec![2; 4 << 20]);
     let in_flight = upload(&operator, content.clone(), async move {
         stopping.terminate().await.unwrap();
         // It is stopping as soon as nobody new is let in.
@@ -360,7 +391,7 @@ async fn the_log_tells_an_operator_why_an_agent_is_turned_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_lives_over_the_network() {
     let (keeper, operator) = Keeper::start().await;
-    let binary = elf("amd64", &vec![3; 5 << 20]);
+    let binary = executable(&vec![3; 5 << 20]);
     let expected = binary.clone();
     let mut agent = keeper.enroll(&operator).await.running(move |job| match job {
         Job::Test { binary, .. } => Outcome::of(i64::from(binary != expected), "over the network"),

@@ -205,6 +205,80 @@ async fn enrollments_are_counted_by_address() {
     attempt(attacker).await.expect(401);
 }
 
+fn shown(answer: &Answer) -> [Option<&str>; 3] {
+    ["ratelimit-policy", "ratelimit-remaining", "retry-after"].map(|it| answer.header(it))
+}
+
+// §1.5
+#[tokio::test(flavor = "multi_thread")]
+async fn what_strangers_ask_for_in_vain_is_counted_too() {
+    let app = App::start().await;
+    let garbage = |number: usize| {
+        let request = app.post("/api/agent/enroll").from(NAT);
+        match number % 4 {
+            0 => request.json(&json!({"token": "t"})),
+            1 => request.set("content-type", "application/json").raw_body("{"),
+            2 => request.set("content-type", "application/json").raw_body("x".repeat(11 << 20)),
+            _ => request.json(&enrollment()).header("content-encoding", "br"),
+        }
+    };
+    for number in 0..4 {
+        let answer = garbage(number).send().await;
+        assert!(matches!(answer.status.as_u16(), 400 | 413 | 415), "{number}: {}", answer.status);
+        let remaining = (299 - number).to_string();
+        assert_eq!(shown(&answer), [Some("300;w=900"), Some(remaining.as_str()), None]);
+    }
+    for number in 0..3 {
+        let path = [
+            "/api/agent/download",
+            "/api/agent/download?os=plan9&arch=amd64",
+            "/api/agent/download?os=linux&arch=amd64&org_id=a&org_id=b",
+        ][number];
+        let answer = app.get(path).from(NAT).send().await.expect(400);
+        let remaining = (299 - number).to_string();
+        assert_eq!(shown(&answer), [Some("300;w=900"), Some(remaining.as_str()), None], "{path}");
+    }
+    app.database().execute("UPDATE rate_limits SET used = 300", []);
+    for (answer, error) in [
+        (garbage(0).send().await, "Too many enrollment attempts, try again later"),
+        (
+            app.get("/api/agent/download").from(NAT).send().await,
+            "Too many download requests, try again later",
+        ),
+    ] {
+        let answer = answer.expect(429);
+        assert_eq!(answer.error(), error);
+        assert!(answer.header("retry-after").is_some());
+    }
+}
+
+// D-08, D-68: what is wrong with results costs no polls.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_are_refused_are_counted_as_results() {
+    let app = App::start().await;
+    let agent = app.enroll(ORG).await;
+    let path = "/api/agent/tasks/00000000-0000-4000-8000-000000000000/result";
+    let invalid = json!({"exit_code": "none"});
+    for number in 0..35 {
+        let answer = if number < 30 {
+            agent.post(path, &invalid).send().await
+        } else {
+            let oversize = vec![b' '; (16 << 20) + 1];
+            agent.request(http::Method::POST, path).raw_body(oversize).send().await
+        };
+        assert_eq!(answer.status, 400, "result {number}: {}", answer.text());
+        let remaining = (299 - number).to_string();
+        assert_eq!(shown(&answer), [Some("300;w=60"), Some(remaining.as_str()), None]);
+    }
+    let answer = knock(&agent).send().await.expect(204);
+    assert_eq!(answer.header("ratelimit-remaining"), Some("29"));
+    // Whoever cannot prove itself learns nothing of what is wrong, and spends nothing of the agent's.
+    let mut stranger = agent.clone();
+    stranger.identity.agent_key = format!("ak_{}", "0".repeat(64));
+    stranger.post(path, &invalid).send().await.expect(401);
+    assert_eq!(app.database().value::<i64>("SELECT results_used FROM agents", []), 35);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn downloads_are_counted_by_address() {
     let app = App::start().await;

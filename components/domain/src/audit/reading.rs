@@ -11,8 +11,8 @@ use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         audit::{
-            AuditFilter, AuditHead, AuditPage, AuditProblem, AuditProblemKind, Audited, Guest,
-            Verified,
+            AuditFilter, AuditHead, AuditPage, AuditProblem, AuditProblemKind, AuditRows, Audited,
+            Guest, Verified,
         },
         types::{Actor, Fault},
     },
@@ -26,28 +26,21 @@ impl Guest for Component {
     async fn list_entries(by: Actor, filter: AuditFilter) -> Result<AuditPage, Fault> {
         let call = Call::begin().await?;
         let org = OrgId(by.org_id);
-        let wanted = list::Filter {
-            actor: filter.actor.as_deref(),
-            action: filter.action.as_deref(),
-            target_type: filter.target_type.as_deref(),
-            target_id: filter.target_id.as_deref(),
-            request_id: filter.request_id.as_deref(),
-            from: filter.from.map(Into::into),
-            to: filter.to.map(Into::into),
-        };
-        let before = filter.before.unwrap_or(u64::MAX);
-        let rows = list::list(call.db, &org, &wanted, before, filter.limit).await?;
+        let wanted = wanted(&filter);
+        let AuditRows { entries, next } = read(&call, &org, &filter, &wanted).await?;
         // What was written since the first page was read is not counted with it.
-        let newest = rows.first().filter(|_| filter.before.is_none()).map(|it| it.seq + 1);
+        let newest = entries.first().filter(|_| filter.before.is_none()).map(|it| it.seq + 1);
         let total = list::count(call.db, &org, &wanted, newest.unwrap_or(u64::MAX)).await?;
         let rest = match filter.before {
             None => total,
             Some(before) => list::count(call.db, &org, &wanted, before).await?,
         };
-        let is_full = rows.len() == filter.limit as usize;
-        let next = rows.last().filter(|it| is_full && it.seq > 1).map(|it| it.seq);
-        let entries = rows.into_iter().map(Into::into).collect();
         Ok(AuditPage { entries, total, rest, next })
+    }
+
+    async fn next_entries(by: Actor, filter: AuditFilter) -> Result<AuditRows, Fault> {
+        let call = Call::begin().await?;
+        read(&call, &OrgId(by.org_id), &filter, &wanted(&filter)).await
     }
 
     async fn verify(by: Actor, from_seq: u64) -> Result<Verified, Fault> {
@@ -63,6 +56,32 @@ impl Guest for Component {
             head: head(&checked.head),
         })
     }
+}
+
+fn wanted(filter: &AuditFilter) -> list::Filter<'_> {
+    list::Filter {
+        actor: filter.actor.as_deref(),
+        action: filter.action.as_deref(),
+        target_type: filter.target_type.as_deref(),
+        target_id: filter.target_id.as_deref(),
+        request_id: filter.request_id.as_deref(),
+        from: filter.from.map(Into::into),
+        to: filter.to.map(Into::into),
+    }
+}
+
+/// A page, and where the next one begins.
+async fn read(
+    call: &Call,
+    org: &OrgId,
+    filter: &AuditFilter,
+    wanted: &list::Filter<'_>,
+) -> Result<AuditRows, Fault> {
+    let before = filter.before.unwrap_or(u64::MAX);
+    let rows = list::list(call.db, org, wanted, before, filter.limit).await?;
+    let is_full = rows.len() == filter.limit as usize;
+    let next = rows.last().filter(|it| is_full && it.seq > 1).map(|it| it.seq);
+    Ok(AuditRows { entries: rows.into_iter().map(Into::into).collect(), next })
 }
 
 fn head(it: &chain::Head) -> Option<AuditHead> {

@@ -2,7 +2,7 @@
 //! times.
 
 use domain::{
-    schedules::{Caught, Lateness, Lot, Mode, ScheduleType, Timing},
+    schedules::{Caught, Lateness, Lot, Mode, Patience, ScheduleType, Timing},
     time::Timestamp,
 };
 use store::schedules::{Member, Schedule};
@@ -50,9 +50,10 @@ impl Due {
         now: Timestamp,
     ) -> Self {
         let lateness = Lateness { now, failing_since: schedule.failing_since };
-        let caught = |at: Timestamp, agent: Option<&str>| {
+        let mut patience = Patience::of_a_tick();
+        let mut caught = |at: Timestamp, agent: Option<&str>| {
             let lot = Lot { schedule: schedule.id.as_str(), agent };
-            timing.catch_up(at, lot, schedule.missed, lateness)
+            timing.catch_up(at, lot, schedule.missed, lateness, &mut patience)
         };
         if timing.mode != Mode::PerMachine {
             let Caught { runs, skipped, next } = caught(schedule.next_run_at.unwrap_or(now), None);

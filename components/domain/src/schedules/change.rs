@@ -105,7 +105,7 @@ impl Changed {
         change: &ScheduleChange,
     ) -> Result<Self, ScheduleError> {
         let Runs { next, members } =
-            runs(timing, &row.id, agents, last, row.last_occurrence_at, now);
+            runs(timing, &row.id, agents, last, row.last_occurrence_at, now)?;
         if next.is_none() && !(timing.mode == Mode::PerMachine && agents.is_empty()) {
             let is_over = row.kind == ScheduleType::Once && change.schedule_config.is_none();
             return Err(match without_run(timing, now) {
@@ -128,7 +128,7 @@ impl Changed {
         let (agents, last) = split(members);
         let mut times = vec![None; agents.len()];
         if timing.mode == Mode::PerMachine && is_active {
-            let drawn = runs(timing, &self.row.id, &agents, &last, None, now).members;
+            let drawn = runs(timing, &self.row.id, &agents, &last, None, now)?.members;
             times = members.iter().zip(drawn).map(|(it, new)| it.next_run_at.or(new)).collect();
             self.row.next_run_at = times.iter().copied().flatten().min();
         } else if timing.mode == Mode::PerMachine {

@@ -4,7 +4,7 @@ use domain::{
     builds::Build,
     ids::{AgentId, OrgId, ScheduleId},
     platform::Platform,
-    schedules::{Lot, MissedRuns, Mode, ScheduleStatus, ScheduleType, Timing},
+    schedules::{Lot, MissedRuns, Mode, Patience, ScheduleStatus, ScheduleType, Timing},
     tasks::eligibility::{Refusal, distinct, refusal},
     time::{Span, Timestamp},
 };
@@ -111,7 +111,7 @@ fn first_runs(
     now: Timestamp,
 ) -> Result<Runs, ScheduleError> {
     let last = vec![None; agents.len()];
-    let runs = runs(timing, id, agents, &last, None, now);
+    let runs = runs(timing, id, agents, &last, None, now)?;
     match runs.next {
         Some(_) => Ok(runs),
         None => Err(without_run(timing, now)),
@@ -126,17 +126,25 @@ pub(super) fn runs(
     last_of_each: &[Option<Timestamp>],
     last: Option<Timestamp>,
     now: Timestamp,
-) -> Runs {
-    let schedule = id.as_str();
+) -> Result<Runs, ScheduleError> {
+    let (schedule, mut patience) = (id.as_str(), Patience::of_a_request());
     if timing.mode != Mode::PerMachine {
-        let next = timing.next_open(now, last, Lot { schedule, agent: None });
-        return Runs { next, members: Vec::new() };
+        let lot = Lot { schedule, agent: None };
+        let next = timing.next_open(now, last, lot, &mut patience);
+        return Ok(Runs { next, members: Vec::new() });
     }
-    let next = |(agent, last): (&AgentId, &Option<Timestamp>)| {
-        timing.next_open(now, *last, Lot { schedule, agent: Some(agent.as_str()) })
-    };
-    let members: Vec<_> = agents.iter().zip(last_of_each).map(next).collect();
-    Runs { next: members.iter().copied().flatten().min(), members }
+    let mut members = Vec::with_capacity(agents.len());
+    for (agent, last) in agents.iter().zip(last_of_each) {
+        let lot = Lot { schedule, agent: Some(agent.as_str()) };
+        members.push(timing.next_open(now, *last, lot, &mut patience));
+        if patience.is_spent() {
+            return Err(ScheduleError::invalid(
+                "blackout_windows",
+                "The blackout windows leave too little time for so many agents",
+            ));
+        }
+    }
+    Ok(Runs { next: members.iter().copied().flatten().min(), members })
 }
 
 /// Why there is no next run.

@@ -21,6 +21,24 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn fetch(request: Request) -> Answer {
+    let address = request.client_address();
+    let wanted = match wanted(&request) {
+        Ok(wanted) => wanted,
+        Err(problem) => return Err(refuse(problem, address).await),
+    };
+    let found = distribution::fetch_latest(wanted.os, wanted.arch, wanted.org, address)
+        .await
+        .map_err(faults::download)?;
+    Ok(attachment(&found.artifact, found.content).with_budget(&found.budget))
+}
+
+struct Wanted {
+    os: Os,
+    arch: Arch,
+    org: Option<String>,
+}
+
+fn wanted(request: &Request) -> Result<Wanted, Problem> {
     let query = request.query()?;
     let os = query.one("os")?.and_then(Os::from_word).ok_or_else(|| {
         Problem::bad_request(
@@ -32,9 +50,13 @@ pub(crate) async fn fetch(request: Request) -> Answer {
             "Invalid or missing \"arch\" parameter: must be \"amd64\" or \"arm64\"",
         )
     })?;
-    let org = query.text("org_id")?;
-    let found = distribution::fetch_latest(os, arch, org, request.client_address())
-        .await
-        .map_err(faults::download)?;
-    Ok(attachment(&found.artifact, found.content).with_budget(&found.budget))
+    Ok(Wanted { os, arch, org: query.text("org_id")? })
+}
+
+/// What cannot be carried out is counted all the same.
+async fn refuse(problem: Problem, address: String) -> Problem {
+    match distribution::refuse(address).await {
+        Ok(budget) => problem.counted(budget),
+        Err(error) => faults::download(error),
+    }
 }

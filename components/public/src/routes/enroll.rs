@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use web::{
-    Answer, Request, Response, StatusCode,
+    Answer, Problem, Request, Response, StatusCode,
     body::Rules,
     openapi::Operation,
     schema::{self, Object, Text},
@@ -36,8 +36,10 @@ pub(crate) fn describe() -> Operation {
 
 pub(crate) async fn enroll(mut request: Request) -> Answer {
     let address = request.client_address();
-    let body = request.body(Rules::LENIENT).await?;
-    let asked = EnrollRequest { address, ..schema::read(body, read)? };
+    let asked = match received(&mut request).await {
+        Ok(asked) => EnrollRequest { address, ..asked },
+        Err(problem) => return Err(refuse(problem, address).await),
+    };
     let it = enrollment::enroll(asked).await.map_err(faults::enrollment)?;
     let enrolled = Enrolled {
         agent_id: it.agent_id,
@@ -48,6 +50,18 @@ pub(crate) async fn enroll(mut request: Request) -> Answer {
         update_public_key: it.update_public_key,
     };
     Ok(Response::data(StatusCode::CREATED, &enrolled)?.with_budget(&it.budget))
+}
+
+async fn received(request: &mut Request) -> Result<EnrollRequest, Problem> {
+    schema::read(request.body(Rules::LENIENT).await?, read)
+}
+
+/// What cannot be carried out is counted all the same.
+async fn refuse(problem: Problem, address: String) -> Problem {
+    match enrollment::refuse(address).await {
+        Ok(budget) => problem.counted(budget),
+        Err(error) => faults::enrollment(error),
+    }
 }
 
 /// All but the address.

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use super::*;
-use crate::{Cause, Suspicion, Swept};
+use crate::{Bounds, Cause, Suspicion, Swept};
 
 /// What sweeps noted, with a day between them as far as the test says so.
 #[derive(Clone)]
@@ -24,14 +24,25 @@ impl Notes {
     }
 
     fn sweep(&self) -> Swept {
-        run(self.memory.blobs().sweep(self, || false)).unwrap()
+        self.sweep_within("", || false, || false)
+    }
+
+    fn sweep_within(
+        &self,
+        from: &str,
+        is_looking_over: impl Fn() -> bool,
+        is_erasing_over: impl Fn() -> bool,
+    ) -> Swept {
+        let bounds = Bounds { from, is_looking_over, is_erasing_over };
+        run(self.memory.blobs().sweep(self, bounds)).unwrap()
     }
 
     /// A sweep to which all that yesterday's found is due.
     fn sweeps(&self) -> Actor {
         let notes = self.clone();
         Box::pin(async move {
-            notes.memory.blobs().sweep(&notes, || false).await.unwrap();
+            let bounds = Bounds { from: "", is_looking_over: || false, is_erasing_over: || false };
+            notes.memory.blobs().sweep(&notes, bounds).await.unwrap();
         })
     }
 }
@@ -41,11 +52,14 @@ impl Suspicion for Notes {
         self.memory.is_referenced().await
     }
 
-    async fn note(&self, names: &[&str]) -> Result<Vec<String>, Cause> {
+    async fn note(&self, names: &[&str], is_all: bool) -> Result<Vec<String>, Cause> {
         let names: BTreeSet<_> = names.iter().map(|it| (*it).to_owned()).collect();
-        self.yesterday.borrow_mut().retain(|it| names.contains(it));
+        if is_all {
+            self.yesterday.borrow_mut().retain(|it| names.contains(it));
+        }
+        let due = self.yesterday.borrow().intersection(&names).cloned().collect();
         self.today.borrow_mut().extend(names);
-        Ok(self.yesterday.borrow().iter().cloned().collect())
+        Ok(due)
     }
 
     async fn claim(&self, name: &str) -> Result<bool, Cause> {
@@ -137,12 +151,54 @@ fn a_sweep_that_is_late_leaves_the_rest_to_the_next() {
     let notes = Notes::of(&memory);
     notes.sweep();
     notes.next_day();
-    let looks = std::cell::Cell::new(0);
-    let is_late = || looks.replace(looks.get() + 1) > 1;
-    let swept = run(memory.blobs().sweep(&notes, is_late)).unwrap();
+    let swept = notes.sweep_within("", || false, after(1));
     assert_eq!(swept, Swept { erased: 1, remaining: true });
     assert_eq!(notes.sweep(), ONE);
     nothing_is_left(&memory);
+}
+
+/// True from the time on that it was asked so often.
+fn after(times: u32) -> impl Fn() -> bool {
+    let asked = std::cell::Cell::new(0);
+    move || asked.replace(asked.get() + 1) >= times
+}
+
+/// Three blobs of nobody, and chunks.
+fn crowd() -> (Memory, Vec<String>) {
+    let memory = Memory::default();
+    let mut digests: Vec<_> = ["one", "two", "three"]
+        .map(|it| run(store(&memory.blobs(), it, it.as_bytes())).unwrap().sha256)
+        .into();
+    digests.sort_unstable();
+    memory.put("blob/lost/0", b"lost");
+    (memory, digests)
+}
+
+#[test]
+fn a_sweep_without_time_for_the_whole_store_does_a_part_of_it() {
+    let (memory, digests) = crowd();
+    let notes = Notes::of(&memory);
+    assert_eq!(notes.sweep(), NOTHING);
+    notes.next_day();
+    let part = notes.sweep_within(&digests[1], after(1), || false);
+    assert_eq!(part, Swept { erased: 1, remaining: true });
+    let is_there = |it: &String| memory.keys().iter().any(|key| key.contains(it.as_str()));
+    assert_eq!([is_there(&digests[0]), is_there(&digests[1])], [true, false]);
+    // What it did not look at is not forgotten.
+    assert_eq!(notes.sweep(), Swept { erased: 3, remaining: false });
+    nothing_is_left(&memory);
+}
+
+#[test]
+fn a_sweep_begins_where_it_is_told_and_comes_round() {
+    let (memory, digests) = crowd();
+    let notes = Notes::of(&memory);
+    notes.sweep();
+    notes.next_day();
+    let beyond = "g".repeat(64);
+    let swept = notes.sweep_within(&beyond, after(2), || false);
+    assert_eq!(swept, Swept { erased: 2, remaining: true });
+    assert!(memory.keys().iter().any(|key| key.contains(&digests[2])), "{:?}", memory.keys());
 }
 
 #[test]

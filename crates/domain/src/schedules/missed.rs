@@ -1,6 +1,6 @@
 //! What became due since the last tick: which runs to make now, which to let go, and what is next.
 
-use super::{Lot, MissedRunPolicy, Timing};
+use super::{Lot, MissedRunPolicy, Patience, Timing};
 use crate::time::{Span, Timestamp};
 
 /// A tick that comes later than this has missed its run.
@@ -43,6 +43,7 @@ impl Timing {
         lot: Lot<'_>,
         missed: MissedRuns,
         lateness: Lateness,
+        patience: &mut Patience,
     ) -> Caught {
         let tried = lateness.failing_since.unwrap_or(lateness.now);
         let oldest = tried - missed.window.max(ON_TIME);
@@ -50,12 +51,12 @@ impl Timing {
         let mut at = Some(due);
         if due < oldest {
             skipped = 1;
-            at = self.next_open(oldest - Span::millis(1), Some(due), lot);
+            at = self.next_open(oldest - Span::millis(1), Some(due), lot, patience);
         }
         let mut runs = Vec::new();
         while let Some(passed) = at.filter(|it| *it <= lateness.now && runs.len() < MOST_RUNS) {
             runs.push(passed);
-            at = self.next_open(passed, Some(passed), lot);
+            at = self.next_open(passed, Some(passed), lot, patience);
         }
         let on_time = runs.last().is_some_and(|it| *it >= tried - ON_TIME);
         let kept = match missed.policy {

@@ -142,7 +142,7 @@ fn what_a_blackout_covers_is_skipped_and_not_put_off() {
     ];
     // A Monday; Tuesday and Wednesday are covered each week, then a week and a half altogether.
     let monday = instant("2026-11-23T09:00:00Z");
-    let open = daily.next_open(monday, None, LOT).unwrap();
+    let open = daily.next_open(monday, None, LOT, &mut Patience::of_a_tick()).unwrap();
     assert_eq!(shown(open), "2026-12-05T09:00:00Z");
     assert!(daily.blackout(instant("2026-11-24T09:00:00Z")).is_some());
     assert!(daily.blackout(open).is_none());
@@ -192,7 +192,12 @@ fn a_random_time_that_is_rarely_open_is_found_in_the_end() {
     let far = Span::days(140);
     let open = (0..40).map(|n| {
         let agent = format!("agent-{n}");
-        daily.next_open(after, None, Lot { schedule: "5d9e", agent: Some(&agent) })
+        daily.next_open(
+            after,
+            None,
+            Lot { schedule: "5d9e", agent: Some(&agent) },
+            &mut Patience::of_a_tick(),
+        )
     });
     let open: Vec<_> = open.flatten().collect();
     assert!(open.iter().any(|it| *it > after + far), "some wait for more than a hundred days");
@@ -205,5 +210,8 @@ fn a_schedule_that_blackouts_swallow_whole_has_no_run() {
     let midnight = parse_time("00:00").unwrap();
     let days = Weekdays::of(&[1]).unwrap();
     weekly.blackouts = vec![Blackout::Daily { start: midnight, end: midnight, days }];
-    assert_eq!(weekly.next_open(instant("2026-11-23T09:00:00Z"), None, LOT), None);
+    assert_eq!(
+        weekly.next_open(instant("2026-11-23T09:00:00Z"), None, LOT, &mut Patience::of_a_tick()),
+        None
+    );
 }

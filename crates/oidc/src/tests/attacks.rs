@@ -117,6 +117,9 @@ fn the_header_says_nothing_that_we_do_not_understand() {
         (json!({"alg": "EdDSA"}), None),
         (json!({"alg": "EdDSA", "typ": "jwt"}), None),
         (json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "any"}), None),
+        (json!({"alg": "EdDSA", "typ": "application/at+jwt"}), None),
+        (json!({"alg": "EdDSA", "typ": "Application/JWT"}), None),
+        (json!({"alg": "EdDSA", "typ": "application/jwe"}), Some(Rejected::UnknownHeader)),
         (json!({"alg": "EdDSA", "typ": "JWE"}), Some(Rejected::UnknownHeader)),
         (json!({"alg": "EdDSA", "crit": ["exp"]}), Some(Rejected::UnknownHeader)),
         (json!({"alg": 7}), Some(Rejected::Malformed)),
@@ -132,6 +135,14 @@ fn the_header_says_nothing_that_we_do_not_understand() {
 fn a_weak_private_or_foreign_key_is_unusable() {
     let read = |pem: &str| PublicKey::from_pem(pem).err();
     assert_eq!(read(&rsa(1024).pem), Some(UnusableKey));
+    // What DER adds makes it no longer, and neither do zeros in a document.
+    assert_eq!(read(&rsa(2040).pem), Some(UnusableKey));
+    let parts = |zeros: usize, bytes: usize| {
+        let modulus = [vec![0; zeros], vec![0xff; bytes]].concat();
+        PublicKey::from_rsa_parts(&modulus, &[1, 0, 1]).err()
+    };
+    assert_eq!([parts(200, 100), parts(1, 255)], [Some(UnusableKey); 2]);
+    assert_eq!([parts(0, 256), parts(1, 256)], [None; 2]);
     assert_eq!(read(&ed25519().pem.replace("PUBLIC", "PRIVATE")), Some(UnusableKey));
     for text in ["", "secret", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"] {
         assert_eq!(read(text), Some(UnusableKey), "{text}");

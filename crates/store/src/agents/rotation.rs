@@ -1,6 +1,7 @@
 //! `agents` whose key is to change. How a rotation ends is in [`crate::devices`].
 
 use domain::{
+    agents::AgentStatus,
     ids::{AgentId, OrgId},
     secrets::Digest,
     time::Timestamp,
@@ -15,8 +16,31 @@ pub struct Pending {
     pub started_at: Timestamp,
 }
 
+/// An agent whose key somebody wants to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub status: AgentStatus,
+    /// The key that waits already.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// `None` when this organisation has no such agent.
+pub async fn find(db: &impl Db, org: &OrgId, id: &AgentId) -> Result<Option<Standing>, Error> {
+    let rows = db
+        .query(
+            "SELECT status, pending_key_sealed FROM agents WHERE id = ?1 AND org_id = ?2",
+            &[id.into(), org.into()],
+        )
+        .await?;
+    let decode = |mut row: Row| {
+        let sealed = if row.is_null(1) { None } else { Some(row.blob(1)?) };
+        Ok(Standing { status: row.parsed(0)?, sealed })
+    };
+    rows.into_iter().next().map(decode).transpose()
+}
+
 /// Lets this key wait for its agent, unless one waits already: what was handed out is never
-/// replaced (D-44). `None` when this organisation has no such agent.
+/// replaced (D-44). `None` when this organisation has no such agent, or it is gone for good.
 pub async fn start(
     db: &impl Db,
     org: &OrgId,
@@ -32,9 +56,49 @@ pub async fn start(
                     pending_key_sealed  = coalesce(pending_key_sealed, ?4),
                     rotation_started_at = coalesce(rotation_started_at, ?5),
                     audit               = ?6
-              WHERE id = ?1 AND org_id = ?2
+              WHERE id = ?1 AND org_id = ?2 AND status IN ('active', 'disabled')
           RETURNING pending_key_sealed, rotation_started_at",
             &[id.into(), org.into(), key.into(), sealed.into(), entry.at.into(), entry.into()],
+        )
+        .await?;
+    rows.into_iter().next().map(decode).transpose()
+}
+
+/// Lets this key wait in place of `unreadable`, which nobody can be given any more. Should its agent
+/// have it all the same, it opens like a previous key until `recoverable_until`, so that the agent
+/// gets this one, too; an earlier previous key that still opens is not given up for that.
+///
+/// `None` when something else waits by now, or the agent is gone.
+pub async fn replace(
+    db: &impl Db,
+    (org, id): (&OrgId, &AgentId),
+    unreadable: &[u8],
+    (key, sealed): (&Digest, &[u8]),
+    recoverable_until: Timestamp,
+    entry: &Entry,
+) -> Result<Option<Pending>, Error> {
+    let rows = db
+        .query(
+            "UPDATE agents
+                SET updated_at              = ?5,
+                    previous_key_digest     = iif(previous_key_expires_at > ?5, previous_key_digest, pending_key_digest),
+                    previous_key_expires_at = iif(previous_key_expires_at > ?5, previous_key_expires_at, ?8),
+                    pending_key_digest      = ?3,
+                    pending_key_sealed      = ?4,
+                    rotation_started_at     = ?5,
+                    audit                   = ?6
+              WHERE id = ?1 AND org_id = ?2 AND status IN ('active', 'disabled') AND pending_key_sealed = ?7
+          RETURNING pending_key_sealed, rotation_started_at",
+            &[
+                id.into(),
+                org.into(),
+                key.into(),
+                sealed.into(),
+                entry.at.into(),
+                entry.into(),
+                unreadable.into(),
+                recoverable_until.into(),
+            ],
         )
         .await?;
     rows.into_iter().next().map(decode).transpose()
@@ -122,7 +186,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        fixtures::{NOW, agent, entry, events, other_agent, plan, run},
+        fixtures::{NOW, agent, entry, events, other_agent, plan, run, update_agent},
         native::Memory,
     };
 
@@ -151,11 +215,55 @@ mod tests {
         let db = Memory::migrated();
         agent(&db, "key").await;
         assert_eq!(rotate(&db, "other", "one", NOW).await, None);
+        assert_eq!(find(&db, &"other".into(), &"a1".into()).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn nobody_who_is_gone_for_good_gets_a_key() {
+        for (status, gets) in
+            [("disabled", true), ("decommissioned", false), ("uninstalled", false)]
+        {
+            let db = Memory::migrated();
+            agent(&db, "key").await;
+            update_agent(&db, "status", status).await;
+            assert_eq!(rotate(&db, "org", "one", NOW).await.is_some(), gets, "{status}");
+            let found = find(&db, &"org".into(), &"a1".into()).await.unwrap().unwrap();
+            assert_eq!((found.status.as_str(), found.sealed.is_some()), (status, gets));
+        }
+    }
+
+    const RECOVERABLE: Timestamp = Timestamp(NOW.0 + 1000);
+
+    async fn replace_with(db: &impl Db, unreadable: &str, key: &str) -> Option<Pending> {
+        let offered = (&Digest::of(key), key.as_bytes());
+        let (org, id) = ("org".into(), "a1".into());
+        let entry = Entry { at: Timestamp(NOW.0 + 5), ..entry("agent.rotate-key") };
+        let unreadable = unreadable.as_bytes();
+        replace(db, (&org, &id), unreadable, offered, RECOVERABLE, &entry).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_opened_is_replaced_by_one_of_two() {
+        let db = Memory::migrated();
+        agent(&db, "key").await;
+        rotate(&db, "org", "one", NOW).await.unwrap();
+        let second = replace_with(&db, "one", "two").await.unwrap();
+        let at = Timestamp(NOW.0 + 5);
+        assert_eq!(second, Pending { sealed: b"two".to_vec(), started_at: at });
+        assert_eq!(replace_with(&db, "one", "three").await, None);
+        let known = crate::devices::find_credentials(&db, &"a1".into()).await.unwrap().unwrap();
+        assert_eq!(known.credentials.pending, Some(Digest::of("two")));
+        // An agent that got it before is let in with it, and learns the new one.
+        assert_eq!(known.credentials.previous, Some((Digest::of("one"), RECOVERABLE)));
+        replace_with(&db, "two", "three").await.unwrap();
+        let known = crate::devices::find_credentials(&db, &"a1".into()).await.unwrap().unwrap();
+        assert_eq!(known.credentials.previous, Some((Digest::of("one"), RECOVERABLE)));
     }
 
     #[tokio::test]
     async fn rotating_scans_nothing() {
         plan(async |db| drop(rotate(db, "org", "one", NOW).await)).await.never_scans();
+        plan(async |db| drop(replace_with(db, "one", "two").await)).await.never_scans();
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use domain::{
 
 use super::*;
 use crate::{
-    fixtures::{NOW, agent, integer, other_agent, plan, run, task, task_of, text},
+    fixtures::{NOW, agent, device, integer, other_agent, plan, run, task, task_of, text},
     native::Memory,
 };
 
@@ -222,6 +222,23 @@ async fn all_documents_of_a_task_or_none_are_stored() {
     assert_eq!(integer(&db, "SELECT ingested FROM tasks").await, Some(0));
 }
 
+/// Were the row to change its size, `SQLite` would write all of the result again.
+#[tokio::test]
+async fn storing_a_result_leaves_its_task_as_long_as_it_was() {
+    let db = Memory::migrated();
+    agent(&db, "key").await;
+    task(&db, "t1", "executing").await;
+    let record = crate::task_queue::reports::record_result;
+    record(&db, &device("key"), &"t1".into(), "{}", NOW).await.unwrap().unwrap();
+    // Small whole numbers and nulls have a size of their own, whatever they are.
+    let sizes = "SELECT json_array(typeof(ingested), ingested < 2, typeof(ingest_attempts), ingest_attempts < 2,
+                                   typeof(last_ingest_attempt_at), typeof(next_ingest_at)) FROM tasks";
+    let before = text(&db, sizes).await;
+    store(&db, None, &[document("t1", Outcome::Protected)]).await.unwrap();
+    assert_eq!(integer(&db, "SELECT ingested FROM tasks").await, Some(1));
+    assert_eq!(text(&db, sizes).await, before);
+}
+
 #[tokio::test]
 async fn of_two_controls_with_one_id_the_later_one_stands() {
     let db = with_tasks(&["t1"]).await;
@@ -258,10 +275,11 @@ async fn the_document_is_the_documented_one() {
         r#""category":"c","subcategory":"s","severity":"high","techniques":["T1003.001"],"tactics":[],"threat_actor":"","#,
         r#""target":["windows-endpoint"],"complexity":"low","tags":[],"score":null}}"#,
     );
-    assert_eq!(text(&db, "SELECT document FROM results").await.as_deref(), Some(single));
+    assert_eq!(text(&db, "SELECT document FROM result_documents").await.as_deref(), Some(single));
 
     store(&db, Some("b"), &[control("CH-A-001", Outcome::Skipped)]).await.unwrap();
-    let of_control = text(&db, "SELECT document FROM results WHERE control_id IS NOT NULL").await;
+    let of_control = "SELECT document FROM results JOIN result_documents USING (id) WHERE control_id IS NOT NULL";
+    let of_control = text(&db, of_control).await;
     let expected = concat!(
         r#""is_protected":false,"error_name":"ExecutionPrevented","category":"c","subcategory":"s","severity":"high","#,
         r#""techniques":["T1003.001"],"tactics":[],"threat_actor":"","target":["windows-endpoint"],"complexity":"low","#,
@@ -278,6 +296,11 @@ async fn storing_reads_its_indexes() {
     assert_eq!(of_all.times("tasks_ingestible (<expr><?)"), 1);
     let of_one = plan(async |db| drop(claim(db, Some(&"org".into()), None, NOW).await)).await;
     of_one.uses("tasks_ingestible_by_org").never_scans().never_reads_an_organisation();
+    plan(async |db| drop(count_given_up(db, Some(&"org".into())).await))
+        .await
+        .uses("tasks_given_up")
+        .never_scans();
+    plan(async |db| drop(count_given_up(db, None).await)).await.uses("tasks_given_up");
     plan(async |db| {
         drop(reset(db, &"org".into(), &entry(), 10).await);
     })

@@ -6,7 +6,8 @@
 
 use domain::{
     devices::Presented,
-    ids::TaskId,
+    ids::{OrgId, TaskId},
+    platform::Platform,
     rate_limit::{Budget, DEVICE, Limit, RESULTS},
     tasks::{DOWNLOAD_ALLOWANCE, REPORTING_ALLOWANCE, TaskStatus},
     time::Timestamp,
@@ -14,7 +15,7 @@ use domain::{
 
 use crate::{
     Db, Error, Row, Value,
-    devices::{authenticated, budget, guard, within_budget, within_results_budget},
+    devices::{Admitted, authenticated, budget, guard, within_budget, within_results_budget},
     tasks::{BEYOND, Task, decode, task_columns},
 };
 
@@ -123,6 +124,9 @@ pub async fn record_result(
                   '$.hostname',  coalesce(nullif(json_extract(?7, '$.hostname'), ''), agents.hostname),
                   '$.os',        coalesce(nullif(json_extract(?7, '$.os'), ''), agents.os),
                   '$.arch',      coalesce(nullif(json_extract(?7, '$.arch'), ''), agents.arch)),
+                -- The first attempt to store it follows at once. Were this to appear only then, the row
+                -- would change its size, and all of the result be written twice.
+                last_ingest_attempt_at = iif(tasks.type = 'execute_test', ?3, tasks.last_ingest_attempt_at),
                 report_used      = iif(agents.results_started_at > ?4, agents.results_used + 1, 1),
                 report_window_at = iif(agents.results_started_at > ?4, agents.results_started_at, ?3)
            FROM agents
@@ -136,6 +140,47 @@ pub async fn record_result(
         returned!()
     );
     record(db, sql, &params, RESULTS, now).await
+}
+
+/// Counts the repeated result of the uninstallation that ended its agent, whose own key opens this
+/// much longer: an agent that missed the answer would otherwise ask for it for ever (D-68).
+///
+/// `None` for every other task, agent or key, and over budget.
+pub async fn admit_farewell(
+    db: &impl Db,
+    device: &Presented,
+    id: &TaskId,
+    now: Timestamp,
+) -> Result<Option<Admitted>, Error> {
+    let mut params = guard(device, RESULTS, now);
+    params.push(id.into());
+    let rows = db
+        .query(
+            concat!(
+                "UPDATE agents
+                    SET results_used       = iif(results_started_at > ?4, results_used + 1, 1),
+                        results_started_at = iif(results_started_at > ?4, results_started_at, ?3),
+                        rejected_since     = NULL
+                  WHERE agents.id = ?1 AND agents.status = 'uninstalled'
+                    AND ?2 IN (agents.key_digest, agents.pending_key_digest)
+                    AND EXISTS (SELECT 1 FROM tasks
+                                 WHERE tasks.id = ?6 AND tasks.agent_id = ?1
+                                   AND tasks.type = 'uninstall' AND tasks.ended_by = 'result')
+                    AND ",
+                within_results_budget!(),
+                " RETURNING results_used, results_started_at, org_id, os, arch"
+            ),
+            &params,
+        )
+        .await?;
+    let decode = |mut row: Row| {
+        Ok(Admitted {
+            budget: budget(&mut row, 0, RESULTS, now)?,
+            org: OrgId(row.text(2)?),
+            platform: Platform { os: row.parsed(3)?, arch: row.parsed(4)? },
+        })
+    };
+    rows.into_iter().next().map(decode).transpose()
 }
 
 async fn record(

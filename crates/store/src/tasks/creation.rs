@@ -95,7 +95,7 @@ pub async fn list_prospects(
     let rows = db
         .query(
             "SELECT wanted.value ->> 1, agents.status, agents.os, agents.arch, agents.hostname,
-                    EXISTS (SELECT 1 FROM tasks
+                    EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_offered
                              WHERE tasks.agent_id = agents.id AND tasks.status IN ('pending', 'assigned')
                                AND tasks.type = ?3 AND tasks.payload = ?4)
                FROM json_each(?1) AS wanted
@@ -113,21 +113,33 @@ pub async fn list_candidates(
     org: &OrgId,
     assignments: &str,
 ) -> Result<Vec<Candidate>, Error> {
-    let looked = list_prospects(db, org, assignments, TaskType::ExecuteTest, "").await?;
-    Ok(looked.into_iter().map(|it| it.candidate).collect())
+    let rows = db
+        .query(
+            "SELECT wanted.value ->> 1, agents.status, agents.os, agents.arch
+               FROM json_each(?1) AS wanted
+          LEFT JOIN agents ON agents.id = wanted.value ->> 1 AND agents.org_id = ?2
+           ORDER BY wanted.key",
+            &[assignments.into(), org.into()],
+        )
+        .await?;
+    rows.into_iter().map(|mut row| decode_candidate(&mut row)).collect()
 }
 
 fn decode(mut row: Row) -> Result<Looked, Error> {
+    Ok(Looked {
+        candidate: decode_candidate(&mut row)?,
+        hostname: row.optional_text(4)?,
+        is_pending: row.flag(5)?,
+    })
+}
+
+fn decode_candidate(row: &mut Row) -> Result<Candidate, Error> {
     let known = if row.is_null(1) {
         None
     } else {
         Some((row.parsed(1)?, Platform { os: row.parsed(2)?, arch: row.parsed(3)? }))
     };
-    Ok(Looked {
-        candidate: Candidate { agent: AgentId(row.text(0)?), known },
-        hostname: row.optional_text(4)?,
-        is_pending: row.flag(5)?,
-    })
+    Ok(Candidate { agent: AgentId(row.text(0)?), known })
 }
 
 #[cfg(test)]
@@ -239,6 +251,19 @@ mod tests {
         assert_eq!(seen, [("foreign", None, false), ("a2", known, true), ("nobody", None, false)]);
         assert_eq!(candidates[1].hostname.as_deref(), Some("host-a2"));
         assert!(looked("{}").await.iter().all(|it| !it.is_pending));
+    }
+
+    #[tokio::test]
+    async fn looking_reads_the_tasks_that_wait_and_no_others() {
+        let org = "org".into();
+        let planned = plan(async |db| {
+            drop(list_prospects(db, &org, "[]", TaskType::ExecuteTest, "{}").await);
+        })
+        .await;
+        planned.uses("tasks_offered");
+        assert_eq!(planned.times("tasks_by_agent"), 0);
+        let of_candidates = plan(async |db| drop(list_candidates(db, &org, "[]").await)).await;
+        assert_eq!(of_candidates.times("tasks"), 0);
     }
 
     #[tokio::test]

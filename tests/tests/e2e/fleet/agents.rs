@@ -161,6 +161,7 @@ async fn a_removed_agent_is_kept_and_no_longer_shown() {
     let admin = app.admin(ORG);
     let mut agent = enroll(&app, "ws-1").await;
     agent.heartbeat().await;
+    let waiting = admin.rotate_key(agent.id()).await;
     let answer = admin.delete(&path(&agent)).await.expect(200);
     let expected = json!({"success": true, "data": {"id": agent.id(), "status": "decommissioned"}});
     assert_eq!(answer.json(), expected);
@@ -183,7 +184,7 @@ async fn a_removed_agent_is_kept_and_no_longer_shown() {
     assert_eq!(refused.error(), "Invalid agent credentials");
     let body = agent.heartbeat_body(None);
     agent.post("/api/agent/heartbeat", &body).send().await.expect(401);
-    agent.identity.agent_key = admin.rotate_key(agent.id()).await;
+    agent.identity.agent_key = waiting;
     agent.get("/api/agent/tasks").send().await.expect(401);
 
     // Once more does nothing.

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::json;
-use tests::{Answer, App, Operator};
+use tests::{Answer, App, Operator, agent::Heard};
 
 use super::{AGENTS, NOBODY, ORG, enroll, gone, operator, path};
 
@@ -63,19 +63,73 @@ async fn a_key_that_waits_is_shown_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_agent_of_any_status_gets_a_key() {
+async fn a_disabled_agent_gets_a_key_and_who_is_gone_for_good_does_not() {
     let app = App::start().await;
     let admin = app.admin(ORG);
     let disabled = enroll(&app, "disabled").await;
     admin.patch(&path(&disabled), &json!({"status": "disabled"})).await.expect(200);
+    let key = admin.rotate_key(disabled.id()).await;
+    // The key of somebody who is turned away opens nothing.
+    let mut with = disabled.clone();
+    with.identity.agent_key = key;
+    with.get("/api/agent/tasks").send().await.expect(401);
+    assert_eq!(admin.agent(disabled.id()).await["rotation_pending"], true);
+
     let (removed, left) = gone(&app).await;
-    for agent in [&disabled, &removed, &left] {
-        let key = admin.rotate_key(agent.id()).await;
-        assert_eq!(admin.agent(agent.id()).await["rotation_pending"], true);
-        // The key of somebody who is turned away opens nothing.
-        let mut with = agent.clone();
-        with.identity.agent_key = key;
-        with.get("/api/agent/tasks").send().await.expect(401);
-        assert_eq!(admin.agent(agent.id()).await["rotation_pending"], true);
+    let rows = app.database().count("audit_log");
+    for (agent, status) in [(&removed, "decommissioned"), (&left, "uninstalled")] {
+        let refused = rotate(&admin, agent.id()).await.expect(409);
+        assert_eq!(refused.error(), format!("Agent is {status} and gets no key any more"));
+        check_budget(&refused, "2");
+        assert_eq!(admin.agent(agent.id()).await["rotation_pending"], false);
     }
+    assert_eq!(app.database().count("audit_log"), rows);
+}
+
+/// As after a change of `encryption_secret`: what was sealed before opens no more.
+fn forget_the_secret(app: &App) {
+    app.database().execute("UPDATE agents SET pending_key_sealed = randomblob(95)", []);
+}
+
+#[tokio::test]
+async fn a_key_that_was_sealed_under_another_secret_is_replaced_when_a_person_asks() {
+    let app = App::start().await;
+    let operator = operator(&app);
+    let agent = enroll(&app, "ws-1").await;
+    let lost = operator.rotate_key(agent.id()).await;
+    forget_the_secret(&app);
+    // Nobody can give it to the agent, which goes on with the one it has.
+    let mut agent = agent;
+    assert_eq!(agent.heartbeat().await, Heard::Answered { status: 200, adopted_key: false });
+
+    let rows = app.database().count("audit_log");
+    let found = operator.rotate_key(agent.id()).await;
+    assert_ne!(found, lost);
+    assert_eq!(app.database().count("audit_log"), rows + 1);
+    assert_eq!(operator.rotate_key(agent.id()).await, found, "it is kept from now on");
+    assert_eq!(agent.heartbeat().await, Heard::Answered { status: 200, adopted_key: true });
+    assert_eq!(agent.identity.agent_key, found);
+    agent.get("/api/agent/tasks").send().await.expect(204);
+}
+
+/// An agent that got the key just before the secret was changed is not locked out.
+#[tokio::test]
+async fn whoever_has_a_key_that_was_replaced_is_let_in_and_gets_the_new_one() {
+    let app = App::start().await;
+    let operator = operator(&app);
+    let mut agent = enroll(&app, "ws-1").await;
+    let shown = |agent: serde_json::Value| agent["previous_key_expires_at"].clone();
+    assert_eq!(shown(operator.agent(agent.id()).await), json!(null));
+    agent.identity.agent_key = operator.rotate_key(agent.id()).await;
+    forget_the_secret(&app);
+    operator.rotate_key(agent.id()).await;
+    assert_eq!(agent.heartbeat().await, Heard::Answered { status: 200, adopted_key: true });
+    agent.get("/api/agent/tasks").send().await.expect(204);
+    // D-66: for a week it is kept, and shown to be.
+    let until = shown(operator.agent(agent.id()).await);
+    let until: jiff::Timestamp = until.as_str().expect("an instant").parse().expect("an instant");
+    let left = until.duration_since(jiff::Timestamp::now()).as_secs();
+    assert!((6 * 86_400..=7 * 86_400).contains(&left), "{left}");
+    app.database().execute("UPDATE agents SET previous_key_expires_at = 1", []);
+    assert_eq!(shown(operator.agent(agent.id()).await), json!(null));
 }

@@ -15,7 +15,7 @@ struct NewKey {
 }
 
 pub(crate) fn describe() -> Operation {
-    Operation::new("Give an agent a new key").answers::<NewKey>(200).refuses(&[404])
+    Operation::new("Give an agent a new key").answers::<NewKey>(200).refuses(&[404, 409])
 }
 
 pub(crate) async fn rotate(caller: Caller<WriteAgents>, request: Request) -> Answer {

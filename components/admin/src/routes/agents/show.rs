@@ -35,6 +35,8 @@ pub(super) struct Shown {
     rotation_pending: bool,
     is_online: bool,
     rejected_since: Option<Timestamp>,
+    /// Until when the key before the present one would open again, while another rotation waits.
+    previous_key_expires_at: Option<Timestamp>,
     health_score: u8,
     is_stale: bool,
     duplicate: bool,
@@ -60,6 +62,7 @@ impl From<Agent> for Shown {
             rotation_pending: it.rotation_pending,
             is_online: it.is_online,
             rejected_since: it.rejected_since,
+            previous_key_expires_at: it.previous_key_expires_at,
             health_score: it.judged.health_score,
             is_stale: it.judged.is_stale,
             duplicate: it.judged.is_duplicate,

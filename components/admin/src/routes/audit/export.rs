@@ -8,7 +8,7 @@ use web::{Answer, HeaderName, HeaderValue, Problem, contract::Actor, download};
 
 use super::rows::{COLUMNS, Shown, cells};
 use crate::bindings::{
-    myrmidon::domain::audit::{self, AuditFilter, AuditPage, Audited},
+    myrmidon::domain::audit::{self, AuditFilter, AuditRows, Audited},
     wit_stream,
 };
 
@@ -27,6 +27,7 @@ pub(super) async fn start(actor: Actor, filter: AuditFilter, format: Format) -> 
     let filter = AuditFilter { limit: PAGE, ..filter };
     let first = audit::list_entries(actor.clone(), filter.clone()).await?;
     let total = first.rest.min(MOST_ROWS);
+    let first = AuditRows { entries: first.entries, next: first.next };
     let (writer, content) = wit_stream::new();
     wasip3::spawn(write(actor, filter, format, first, writer));
     let (name, kind) = match format {
@@ -42,7 +43,7 @@ async fn write(
     actor: Actor,
     mut filter: AuditFilter,
     format: Format,
-    first: AuditPage,
+    first: AuditRows,
     mut writer: StreamWriter<u8>,
 ) {
     let mut page = first;
@@ -58,7 +59,7 @@ async fn write(
         left = left.saturating_sub(number);
         let (Some(next), true) = (next, left > 0) else { return };
         filter.before = Some(next);
-        match audit::list_entries(actor.clone(), filter.clone()).await {
+        match audit::next_entries(actor.clone(), filter.clone()).await {
             Ok(it) => page = it,
             Err(_) => return,
         }

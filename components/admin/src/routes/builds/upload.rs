@@ -1,10 +1,11 @@
 //! `POST /api/tests/builds/{uuid}/upload-binary`: give a test its binary.
 //!
-//! An executable says itself which platform it is for; of a script its uploader does.
+//! An executable says itself which platform it is for; of a script its uploader does, and of a universal
+//! one which architecture.
 
 use web::{
     Answer, Problem, Request, Response, StatusCode,
-    contract::{Actor, choices::Choice},
+    contract::{Actor, Os, choices::Choice},
     multipart::{File, Part, Parts},
     openapi::{Field, Operation},
 };
@@ -82,6 +83,9 @@ impl Form {
         match self.upload.as_ref().map(|it| &it.format) {
             None => Err(missing()),
             Some(Format::Executable(platform)) => Ok(*platform),
+            Some(Format::Universal) => {
+                Ok(Platform { os: Os::Darwin, arch: word(&self.arch, "arch")? })
+            }
             Some(Format::Portable) => {
                 Ok(Platform { os: word(&self.os, "os")?, arch: word(&self.arch, "arch")? })
             }

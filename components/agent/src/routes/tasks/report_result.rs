@@ -29,7 +29,7 @@ pub(crate) fn describe() -> Operation {
 pub(crate) async fn report(device: Device, mut request: Request) -> Answer {
     let result_report = match read(&mut request).await {
         Ok(result_report) => result_report,
-        Err(problem) => return Err(device.refuse(problem).await),
+        Err(problem) => return Err(device.refuse_result(problem).await),
     };
     let id = request.parameter("id").to_owned();
     let reported = task_queue::report_result(device.credentials(), id, result_report)

@@ -27,6 +27,7 @@ impl Case {
             LOT,
             missed,
             Lateness { now: instant(now), failing_since },
+            &mut Patience::of_a_tick(),
         );
         let days: Vec<_> =
             caught.runs.iter().map(|it| daily.zone.local(*it).unwrap().day()).collect();
@@ -95,6 +96,6 @@ fn a_single_run_that_is_too_old_has_no_successor() {
     let once = timing("once 2026-02-09 10:00", "UTC");
     let missed = MissedRuns { policy: MissedRunPolicy::RunOnce, window: Span::hours(1) };
     let lateness = Lateness { now: instant("2026-02-09T12:00:00Z"), failing_since: None };
-    let caught = once.catch_up(instant(TEN), LOT, missed, lateness);
+    let caught = once.catch_up(instant(TEN), LOT, missed, lateness, &mut Patience::of_a_tick());
     assert_eq!(caught, Caught { runs: Vec::new(), skipped: 1, next: None });
 }

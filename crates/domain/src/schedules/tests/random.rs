@@ -25,7 +25,7 @@ fn half_a_year_has_as_many_runs_as_days() {
             let (mut at, mut runs) = (instant("2026-06-30T12:00:00Z"), Vec::new());
             let end = local(&timing, instant("2026-12-31T12:00:00Z")).date();
             let mut last = Some(at);
-            while let Some(next) = timing.next_open(at, last, LOT) {
+            while let Some(next) = timing.next_open(at, last, LOT, &mut Patience::of_a_tick()) {
                 if local(&timing, next).date() > end {
                     break;
                 }

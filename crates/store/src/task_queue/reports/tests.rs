@@ -160,6 +160,35 @@ async fn an_uninstalled_agent_is_no_longer_known() {
     assert_eq!(next, None);
 }
 
+async fn bids_farewell(db: &Memory, key: &str, id: &str) -> bool {
+    admit_farewell(db, &device(key), &id.into(), NOW).await.unwrap().is_some()
+}
+
+// fleet.md §8.11 item 8, D-68
+#[tokio::test]
+async fn the_result_that_ended_its_agent_may_be_repeated() {
+    let db = with_task("executing").await;
+    run(&db, "UPDATE tasks SET type = 'uninstall'", &[]).await;
+    assert!(!bids_farewell(&db, "key", "t1").await, "it has not ended yet");
+    submit(&db).await.unwrap();
+    assert!(bids_farewell(&db, "key", "t1").await);
+    assert_eq!(integer(&db, "SELECT results_used FROM agents").await, Some(2), "it is counted");
+    run(&db, "UPDATE agents SET results_used = 300", &[]).await;
+    assert!(!bids_farewell(&db, "key", "t1").await, "over budget");
+}
+
+#[tokio::test]
+async fn nothing_else_of_an_agent_that_is_gone_is_let_in() {
+    let db = with_task("executing").await;
+    run(&db, "UPDATE tasks SET type = 'uninstall'", &[]).await;
+    task(&db, "t2", "completed").await;
+    submit(&db).await.unwrap();
+    assert!(!bids_farewell(&db, "other", "t1").await, "another key");
+    assert!(!bids_farewell(&db, "key", "t2").await, "another task");
+    run(&db, "UPDATE agents SET status = 'decommissioned'", &[]).await;
+    assert!(!bids_farewell(&db, "key", "t1").await, "a person ended the agent");
+}
+
 #[tokio::test]
 async fn nobody_reports_for_another() {
     let db = with_task("executing").await;
@@ -209,7 +238,20 @@ async fn reporting_scans_nothing() {
         drop(record_progress(db, &device, &id, TaskStatus::Executing, NOW).await);
         drop(record_failure(db, &device, &id, None, NOW).await);
         drop(record_result(db, &device, &id, BODY, NOW).await);
+        drop(admit_farewell(db, &device, &id, NOW).await);
     })
     .await
     .never_scans();
+}
+
+/// Whatever it ever had: an agent may have hundreds of thousands.
+#[tokio::test]
+async fn ending_an_agent_reads_only_the_tasks_that_wait() {
+    let planned = plan(async |db| {
+        let sql = "UPDATE agents SET status = 'decommissioned' WHERE id = 'a1'";
+        drop(db.query(sql, &[]).await);
+    })
+    .await;
+    planned.uses("tasks_offered");
+    assert_eq!(planned.times("tasks_by_agent"), 0);
 }
