@@ -90,8 +90,9 @@ impl Load {
     /// Sends what `request` makes, until the time is over.
     pub(crate) async fn repeat(&self, request: Make<'_>) -> Result<Measured> {
         // The first second warms instances, caches and the branch predictor.
-        self.run(request, self.duration.min(WARM_UP), usize::MAX).await?;
-        self.run(request, self.duration, usize::MAX).await
+        let number = AtomicUsize::new(0);
+        self.run(request, &number, self.duration.min(WARM_UP), usize::MAX).await?;
+        self.run(request, &number, self.duration, usize::MAX).await
     }
 
     /// As [`repeat`](Self::repeat) for each of several, in turns of a second: a machine that
@@ -100,15 +101,17 @@ impl Load {
         &self,
         requests: [Make<'_>; N],
     ) -> Result<[Measured; N]> {
-        for request in requests {
-            self.run(request, self.duration.min(WARM_UP), usize::MAX).await?;
+        // Counted on from turn to turn, so that each agent gets its share: it may send 30 a minute.
+        let numbers = [const { AtomicUsize::new(0) }; N];
+        for (request, number) in requests.into_iter().zip(&numbers) {
+            self.run(request, number, self.duration.min(WARM_UP), usize::MAX).await?;
         }
         let mut sums = [const { None }; N];
         let mut left = self.duration;
         while !left.is_zero() {
             let turn = left.min(TURN);
-            for (request, sum) in requests.into_iter().zip(&mut sums) {
-                let measured = self.run(request, turn, usize::MAX).await?;
+            for ((request, number), sum) in requests.into_iter().zip(&numbers).zip(&mut sums) {
+                let measured = self.run(request, number, turn, usize::MAX).await?;
                 *sum = Some(match sum.take() {
                     None => measured,
                     Some(sum) => measured.after(sum)?,
@@ -121,17 +124,22 @@ impl Load {
 
     /// Sends so many requests, after a few that warm up.
     pub(crate) async fn times(&self, count: usize, request: Make<'_>) -> Result<Measured> {
-        self.run(request, Duration::MAX, count / 10).await?;
-        self.run(request, Duration::MAX, count).await
+        self.run(request, &AtomicUsize::new(0), Duration::MAX, count / 10).await?;
+        self.run(request, &AtomicUsize::new(0), Duration::MAX, count).await
     }
 
     /// Sends the first `count` requests once, however long it takes.
     pub(crate) async fn each(&self, count: usize, request: Make<'_>) -> Result<()> {
-        self.run(request, Duration::MAX, count).await.map(drop)
+        self.run(request, &AtomicUsize::new(0), Duration::MAX, count).await.map(drop)
     }
 
-    async fn run(&self, request: Make<'_>, duration: Duration, count: usize) -> Result<Measured> {
-        let next = AtomicUsize::new(0);
+    async fn run(
+        &self,
+        request: Make<'_>,
+        next: &AtomicUsize,
+        duration: Duration,
+        count: usize,
+    ) -> Result<Measured> {
         let watch = Stopwatch::start(self.process)?;
         let started = Instant::now();
         let connections = (0..self.connections).map(|_| async {

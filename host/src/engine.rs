@@ -40,7 +40,6 @@ fn pool(instances: usize) -> PoolingAllocationConfig {
         .max_core_instance_size(16 << 20)
         .table_elements(100_000)
         .max_memory_size(4 << 30)
-        .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(64 << 10);
     pool
 }
