@@ -75,11 +75,11 @@ pub(crate) async fn perform<T>(
     work: impl AsyncFn() -> Result<Option<T>, store::Error>,
 ) -> Result<T, TurnedAway> {
     let fresh = is_fresh(call, device);
-    let presented = presented(device);
     for _ in 0..ATTEMPTS {
         if fresh && let Some(done) = work().await? {
             return Ok(done);
         }
+        let presented = presented(device);
         let known = store::devices::find_credentials(call.db, &presented.agent).await?;
         let standing = |it: &Known| it.credentials.standing(&presented.key, call.now);
         match &known {

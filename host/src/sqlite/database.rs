@@ -23,7 +23,8 @@ use rusqlite::{
 use super::{alarm::Alarm, changes::Changes, pace::Pace, writer::Writer};
 use crate::bindings::spin::sqlite::sqlite::Error;
 
-const MAX_IDLE: usize = 16;
+/// Opening one reads the whole schema; as many as instances take turns with under load.
+const MAX_IDLE: usize = 64;
 /// Of all instances together: each holds file descriptors and a page cache.
 const MAX_OPEN: usize = 512;
 const CACHED_STATEMENTS: usize = 256;
