@@ -73,30 +73,22 @@ impl Connection {
 
     /// Sends, and reads the answer to its end.
     pub(crate) async fn send(&mut self, expected: Expected) -> Result<Bytes> {
-        let path = expected.request.uri().to_string();
         self.0.ready().await?;
         let answer = self.0.send_request(expected.request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
-        ensure!(status == expected.status, "{path}: {status}: {}", String::from_utf8_lossy(&body));
+        let wanted = expected.status;
+        ensure!(status == wanted, "{status}, not {wanted}: {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
 }
 
-/// Makes a request of a running number.
+/// Makes a request of a running number. It should take no time: what is measured shares the processor.
 pub(crate) type Make<'a> = &'a (dyn Fn(usize) -> Expected + Sync);
 
 impl Load {
-    /// Sends what `request` makes, until the time is over.
-    pub(crate) async fn repeat(&self, request: Make<'_>) -> Result<Measured> {
-        // The first second warms instances, caches and the branch predictor.
-        let number = AtomicUsize::new(0);
-        self.run(request, &number, self.duration.min(WARM_UP), usize::MAX).await?;
-        self.run(request, &number, self.duration, usize::MAX).await
-    }
-
-    /// As [`repeat`](Self::repeat) for each of several, in turns of a second: a machine that
-    /// slows down or speeds up meanwhile does so for all.
+    /// Sends what each of several makes, in turns of a second, until each had its time: a machine
+    /// that slows down or speeds up meanwhile does so for all. A turn before warms up.
     pub(crate) async fn take_turns<const N: usize>(
         &self,
         requests: [Make<'_>; N],

@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::{
@@ -22,6 +23,23 @@ use crate::{
 /// Agents that enrolled, by number.
 pub(crate) struct Fleet {
     agents: Vec<Agent>,
+}
+
+/// Requests that only have to be sent, one of each agent. They are fresh for five minutes.
+pub(crate) struct Ready {
+    requests: Vec<Request<Full<Bytes>>>,
+    status: StatusCode,
+}
+
+impl Ready {
+    pub(crate) fn new(requests: Vec<Request<Full<Bytes>>>, status: StatusCode) -> Self {
+        Self { requests, status }
+    }
+
+    pub(crate) fn of(&self, number: usize) -> Expected {
+        let request = self.requests[number % self.requests.len()].clone();
+        Expected { request, status: self.status }
+    }
 }
 
 struct Agent {
@@ -75,14 +93,20 @@ impl Fleet {
         Ok((Self { agents }, measured))
     }
 
-    pub(crate) fn poll(&self, number: usize) -> Expected {
-        let request = self.agent(number).request("GET", "/api/agent/tasks", Bytes::new());
-        Expected { request, status: StatusCode::NO_CONTENT }
+    /// A poll of each agent, which is answered without a task.
+    pub(crate) fn polls(&self) -> Ready {
+        let polls =
+            self.agents.iter().map(|it| it.request("GET", "/api/agent/tasks", Bytes::new()));
+        Ready::new(polls.collect(), StatusCode::NO_CONTENT)
     }
 
-    pub(crate) fn heartbeat(&self, number: usize) -> Expected {
-        let request = self.agent(number).request("POST", "/api/agent/heartbeat", heartbeat(number));
-        Expected { request, status: StatusCode::OK }
+    pub(crate) fn heartbeats(&self) -> Ready {
+        let heartbeats = self
+            .agents
+            .iter()
+            .enumerate()
+            .map(|(number, it)| it.request("POST", "/api/agent/heartbeat", heartbeat(number)));
+        Ready::new(heartbeats.collect(), StatusCode::OK)
     }
 
     /// Orders a command for every agent, then lets each poll, execute and report it.
@@ -118,10 +142,6 @@ impl Fleet {
         }
         Ok(())
     }
-
-    fn agent(&self, number: usize) -> &Agent {
-        &self.agents[number % self.agents.len()]
-    }
 }
 
 impl Agent {
@@ -136,12 +156,7 @@ impl Agent {
         })
     }
 
-    fn request(
-        &self,
-        method: &str,
-        path: &str,
-        body: Bytes,
-    ) -> http::Request<http_body_util::Full<Bytes>> {
+    fn request(&self, method: &str, path: &str, body: Bytes) -> Request<Full<Bytes>> {
         let headers = [
             ("authorization", self.bearer.as_str()),
             ("x-agent-id", &self.id),

@@ -15,7 +15,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use clap::Parser;
 use client::{Load, Measured};
-use fleet::Fleet;
+use fleet::{Fleet, Ready};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use report::Report;
@@ -57,9 +57,10 @@ async fn main() -> Result<()> {
 
     let (fleet, enrolling) = Fleet::enroll(&server, &load, options.agents).await?;
     // First heartbeats record more than those after them.
-    load.each(options.agents, &|n| fleet.heartbeat(n)).await?;
-    let (polls, heartbeats) = (|n| fleet.poll(n), |n| fleet.heartbeat(n));
-    let [hello, poll, heartbeat] = load.take_turns([&hello_request, &polls, &heartbeats]).await?;
+    let (hellos, polls, heartbeats) = (hello(), fleet.polls(), fleet.heartbeats());
+    load.each(options.agents, &|n| heartbeats.of(n)).await?;
+    let [hello, poll, heartbeat] =
+        load.take_turns([&|n| hellos.of(n), &|n| polls.of(n), &|n| heartbeats.of(n)]).await?;
     let commands = fleet.command_cycles(&server, &load).await?;
 
     report.row("hello: a bare component", &hello, &hello);
@@ -75,8 +76,8 @@ async fn main() -> Result<()> {
     server.stop().await
 }
 
-fn hello_request(_: usize) -> Expected {
-    Expected { request: client::get("/hello"), status: StatusCode::OK }
+fn hello() -> Ready {
+    Ready::new(vec![client::get("/hello")], StatusCode::OK)
 }
 
 /// A request, and the only status that counts.

@@ -19,6 +19,7 @@ pub(crate) fn engine(instances: usize) -> wasmtime::Result<Engine> {
     config
         .wasm_component_model_async(true)
         .epoch_interruption(true)
+        .compiler_inlining(wasmtime::Inlining::Yes)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
     let engine = Engine::new(&config)?;
     tick(&engine);

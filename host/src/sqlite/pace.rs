@@ -3,23 +3,26 @@
 //! Giving a thread away costs more than a short statement does: a quarter of
 //! the writes per second were lost to it. A long one, as one that waits for the
 //! disk, would hold up every other request of its thread. So a statement that
-//! took long the last time gives its thread away, and others do not.
+//! took long the last times gives its thread away, and others do not.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use crate::blocking;
 
 const LONG: Duration = Duration::from_millis(1);
+/// Once may be the kernel's doing, which let others run in between.
+const TIMES: u8 = 2;
 const MAX_REMEMBERED: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Pace {
-    long: Mutex<HashSet<u64>>,
+    /// How often in a row a statement took long.
+    long: Mutex<HashMap<u64, u8>>,
     hasher: RandomState,
 }
 
@@ -30,27 +33,37 @@ impl Pace {
         let was_long = self.is_long(statement);
         let start = Instant::now();
         let result = if was_long { blocking::run(work) } else { work() };
-        let is_long = start.elapsed() >= LONG;
-        if is_long != was_long {
-            let statement = self.hasher.hash_one(statement);
-            self.with(|it| {
-                if is_long && it.len() < MAX_REMEMBERED {
-                    it.insert(statement);
-                } else {
-                    it.remove(&statement);
-                }
-            });
-        }
+        self.note(statement, start.elapsed() >= LONG);
         result
     }
 
-    /// Whether a statement took long the last time.
+    /// Whether a statement took long the last times.
     pub(super) fn is_long(&self, statement: (&str, bool)) -> bool {
-        self.with(|it| !it.is_empty() && it.contains(&self.hasher.hash_one(statement)))
+        self.times(statement) >= TIMES
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashSet<u64>) -> T) -> T {
-        work(&mut self.long.lock().unwrap_or_else(PoisonError::into_inner))
+    fn times(&self, statement: (&str, bool)) -> u8 {
+        let long = self.lock();
+        // Usually nothing takes long, and texts are long to look through.
+        if long.is_empty() { 0 } else { long.get(&self.known_as(statement)).copied().unwrap_or(0) }
+    }
+
+    fn note(&self, statement: (&str, bool), is_long: bool) {
+        let mut long = self.lock();
+        if is_long && long.len() < MAX_REMEMBERED {
+            let times = long.entry(self.known_as(statement)).or_default();
+            *times = times.saturating_add(1);
+        } else if !long.is_empty() {
+            long.remove(&self.known_as(statement));
+        }
+    }
+
+    fn known_as(&self, statement: (&str, bool)) -> u64 {
+        self.hasher.hash_one(statement)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u8>> {
+        self.long.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,16 +74,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_took_long_is_remembered_until_it_is_short() {
+    fn what_took_long_twice_is_long_until_it_is_short() {
         let pace = Pace::default();
-        let known = |sql: &str| pace.with(|it| it.contains(&pace.hasher.hash_one((sql, true))));
-        pace.run(("slow", true), || sleep(LONG * 2));
-        pace.run(("fast", true), || ());
-        assert!(known("slow") && !known("fast"));
-        assert!(pace.is_long(("slow", true)) && !pace.is_long(("slow", false)));
-        pace.run(("slow", false), || ());
-        assert!(known("slow"));
-        pace.run(("slow", true), || ());
-        assert!(!known("slow"));
+        let slow = ("slow", true);
+        pace.run(slow, || sleep(LONG * 2));
+        assert!(!pace.is_long(slow), "once is not enough");
+        pace.run(slow, || sleep(LONG * 2));
+        assert!(pace.is_long(slow));
+        assert!(!pace.is_long(("slow", false)) && !pace.is_long(("other", true)));
+        pace.run(slow, || ());
+        assert!(!pace.is_long(slow));
+        pace.run(slow, || sleep(LONG * 2));
+        assert!(!pace.is_long(slow), "times before a short one do not count");
     }
 }
