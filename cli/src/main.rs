@@ -17,6 +17,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+/// Some hundred small allocations per request, many of which another thread frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The backend of continuous security validation.
 ///
 /// `myrmidon up` makes what is missing on the first start (state, secrets, schema) and serves the application.

@@ -23,8 +23,8 @@ mod bindings {
 pub(crate) struct Database(Connection);
 
 /// With a write-ahead log neither costs consistency: a power cut may take the last commits, and
-/// the log is copied back after 40 MiB, in which most pages were written many times.
-const TUNING: [&str; 2] = ["PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 10000"];
+/// the log is copied back after 100 MiB, in which most pages were written many times.
+const TUNING: [&str; 2] = ["PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 25000"];
 
 impl Database {
     /// The instance's connection, opened by its first call.
