@@ -49,7 +49,7 @@ impl Measured {
         self.latencies.len() as f64
     }
 
-    fn after(mut self, earlier: Self) -> Result<Self> {
+    fn after(mut self, earlier: &Self) -> Result<Self> {
         self.elapsed += earlier.elapsed;
         self.spent += earlier.spent;
         self.latencies.add(&earlier.latencies).context("histograms of one shape add up")?;
@@ -106,7 +106,7 @@ impl Load {
                 let measured = self.run(request, number, turn, usize::MAX).await?;
                 *sum = Some(match sum.take() {
                     None => measured,
-                    Some(sum) => measured.after(sum)?,
+                    Some(sum) => measured.after(&sum)?,
                 });
             }
             left -= turn;

@@ -8,7 +8,7 @@ mod routes;
 
 use std::sync::LazyLock;
 
-use web::{Routes, edge};
+use web::Routes;
 
 #[expect(clippy::pedantic, reason = "generated")]
 mod bindings {

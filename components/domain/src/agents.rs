@@ -25,7 +25,7 @@ use crate::{
 
 impl Guest for Component {
     async fn list_agents(by: Actor, filter: AgentFilter) -> Result<AgentPage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let wanted = list::Filter {
             status: filter.status.map(Into::into),
@@ -55,7 +55,7 @@ impl Guest for Component {
     }
 
     async fn find_agent(by: Actor, id: String) -> Result<Option<Agent>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let agent = agents::find(call.db, &OrgId(by.org_id), &AgentId(id), call.now).await?;
         agent.map(TryInto::try_into).transpose()
     }
@@ -65,22 +65,22 @@ impl Guest for Component {
         id: String,
         change: AgentChange,
     ) -> Result<Agent, ChangeError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         changes::update(&call, &by, &id, change).await?;
         let agent = agents::find(call.db, &OrgId(by.org_id), &AgentId(id), call.now).await?;
         Ok(agent.ok_or(ChangeError::NotFound)?.try_into()?)
     }
 
     async fn decommission(by: Actor, id: String) -> Result<(), ChangeError> {
-        changes::decommission(&Call::begin().await?, &by, &id).await
+        changes::decommission(&Call::begin()?, &by, &id).await
     }
 
     async fn add_tag(by: Actor, id: String, tag: String) -> Result<Vec<String>, ChangeError> {
-        changes::tag(&Call::begin().await?, &by, &id, BulkAction::AddTag(tag)).await
+        changes::tag(&Call::begin()?, &by, &id, BulkAction::AddTag(tag)).await
     }
 
     async fn remove_tag(by: Actor, id: String, tag: String) -> Result<Vec<String>, ChangeError> {
-        changes::tag(&Call::begin().await?, &by, &id, BulkAction::RemoveTag(tag)).await
+        changes::tag(&Call::begin()?, &by, &id, BulkAction::RemoveTag(tag)).await
     }
 
     async fn update_many(
@@ -88,11 +88,11 @@ impl Guest for Component {
         ids: Vec<String>,
         action: BulkAction,
     ) -> Result<BulkOutcome, Fault> {
-        changes::update_many(&Call::begin().await?, &by, ids, action).await
+        changes::update_many(&Call::begin()?, &by, ids, action).await
     }
 
     async fn rotate_key(by: Actor, id: String) -> Result<Rotated, RotateError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "agent.rotate-key");
         let (org, agent) = (OrgId(by.org_id), AgentId(id));
         let Counted { budget, allowed } = count_rotation(&call, &by.user_id, &agent).await?;

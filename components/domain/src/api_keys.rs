@@ -24,7 +24,7 @@ impl Guest for Component {
         scope: KeyScope,
         life: Life,
     ) -> Result<Option<Minted>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let expires_at = match life {
             Life::Endless => None,
             Life::Until(instant) => Some(instant.into()),
@@ -53,13 +53,13 @@ impl Guest for Component {
     }
 
     async fn list(by: Actor, limit: u32, offset: u32) -> Result<Vec<ApiKey>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let keys = list(call.db, &OrgId(by.org_id), (limit, offset)).await?;
         Ok(keys.into_iter().map(Into::into).collect())
     }
 
     async fn revoke(by: Actor, id: String) -> Result<bool, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "api_key.revoke");
         let org = OrgId(by.org_id);
         let revoked = revoke(call.db, &org, &ApiKeyId(id), call.now, &entry).await?;

@@ -26,7 +26,7 @@ use crate::{
 
 impl Guest for Component {
     async fn list_approvals(by: Actor, filter: ApprovalFilter) -> Result<ApprovalPage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let status = filter.status.map(Into::into);
         let after = filter.after.map(|it| (it.requested_at.unix_ms, it.id));
@@ -49,14 +49,14 @@ impl Guest for Component {
     }
 
     async fn find_approval(by: Actor, id: String) -> Result<Option<Approval>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let Some(found) = approvals::find(call.db, &org, &id).await? else { return Ok(None) };
         Ok(Some(with_tasks(&call, &org, found).await?))
     }
 
     async fn approve(by: Actor, id: String) -> Result<Approved, DecideError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         if !rules::is_person(&by.user_id) {
             return Err(DecideError::NotAPerson);
         }
@@ -73,7 +73,7 @@ impl Guest for Component {
     }
 
     async fn rehearse_approval(by: Actor, id: String) -> Result<Rehearsal, DecideError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         if !rules::is_person(&by.user_id) {
             return Err(DecideError::NotAPerson);
         }
@@ -93,7 +93,7 @@ impl Guest for Component {
     }
 
     async fn deny(by: Actor, id: String, reason: Option<String>) -> Result<Approval, DecideError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "approval.deny");
         let org = OrgId(by.org_id);
         let denied =
@@ -107,12 +107,12 @@ impl Guest for Component {
     }
 
     async fn find_demands(by: Actor) -> Result<Wire, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         Ok(demands::find(call.db, &OrgId(by.org_id)).await?.into())
     }
 
     async fn set_demands(by: Actor, wanted: Wire) -> Result<SetOutcome, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let (org, wanted) = (OrgId(by.org_id.clone()), Demands::from(wanted));
         let entry = audit::entry(&call, &by, "settings.update");
         let is_set = demands::record(call.db, &org, wanted, &entry).await?;
@@ -140,7 +140,7 @@ impl Guest for Component {
 
 impl approval_sweeps::Guest for Component {
     async fn expire_approvals(limit: u32) -> Result<u32, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         Ok(approvals::expire(call.db, call.now, limit).await?)
     }
 }

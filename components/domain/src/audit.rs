@@ -77,7 +77,7 @@ pub(crate) async fn key() -> Result<ChainKey, Fault> {
 
 impl Guest for Component {
     async fn seal(limit: u32) -> Result<u32, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let organisations = audit::list_unsealed(call.db, limit).await?;
         if organisations.is_empty() {
             return Ok(0);

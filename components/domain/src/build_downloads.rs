@@ -15,7 +15,7 @@ use crate::{
 
 impl Guest for Component {
     async fn fetch(device: Device, test_uuid: String, name: String) -> Result<Fetched, FetchError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let agent = device::admit(&call, &device, Window::Requests).await?;
         let not_found = || FetchError::NotFound(agent.budget.into());
 

@@ -41,7 +41,7 @@ impl Guest for Component {
         upload: Upload,
         platform: Platform,
     ) -> Result<Build, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let bytes = upload.sha256.parse().map_err(|it| fault::unavailable(&it))?;
         let build =
             builds::Build::of_upload(&test_uuid, platform.into(), bytes, upload.size, call.now);
@@ -59,7 +59,7 @@ impl Guest for Component {
     }
 
     async fn find_build(by: Actor, test_uuid: String) -> Result<Option<Build>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let found = store::builds::find(call.db, &by.org_id.into(), &test_uuid).await?;
         let Some(build) = found else { return Ok(None) };
         let blobs = transfers::open_store().await?;
@@ -68,7 +68,7 @@ impl Guest for Component {
     }
 
     async fn open(by: Actor, test_uuid: String) -> Result<Option<Opened>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let found = store::builds::find(call.db, &by.org_id.into(), &test_uuid).await?;
         let Some(build) = found else { return Ok(None) };
         let blobs = transfers::open_store().await?;
@@ -80,7 +80,7 @@ impl Guest for Component {
     }
 
     async fn remove(by: Actor, test_uuid: String) -> Result<(), Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "build.remove");
         let org = by.org_id.into();
         let removed = store::builds::delete(call.db, &org, &test_uuid, &entry).await?;

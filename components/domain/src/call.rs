@@ -13,7 +13,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) async fn begin() -> Result<Self, store::Error> {
+    pub(crate) fn begin() -> Result<Self, store::Error> {
         Ok(Self { db: Database::open()?, now: now() })
     }
 }

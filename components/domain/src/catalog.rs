@@ -21,7 +21,7 @@ const LARGEST_METADATA: usize = 16 * 1024;
 
 impl Guest for Component {
     async fn reload(by: Actor) -> Result<u32, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let tests = library::scan(std::path::Path::new(library::ROOT));
         let entries: Vec<_> = tests.iter().filter_map(|(id, it)| entry(id, it)).collect();
         let entries = serde_json::to_string(&entries).map_err(|it| fault::unavailable(&it))?;

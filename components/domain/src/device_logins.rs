@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 3;
 
 impl Guest for Component {
     async fn start(from: Origin) -> Result<Started, StartError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let limiter = ["device:start:", &from.limiter].concat();
         let counted = rate_limits::count(call.db, &limiter, STARTS, call.now).await?;
         if !counted.allowed {
@@ -57,7 +57,7 @@ impl Guest for Component {
     }
 
     async fn approve(by: Person, user_code: String) -> Result<Approval, ApproveError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by.actor, "device_login.approve");
         let (user, org) = (UserId(by.actor.user_id), OrgId(by.actor.org_id));
         let approver = Approver {
@@ -77,7 +77,7 @@ impl Guest for Component {
     }
 
     async fn poll(device_code: String, from: Origin) -> Result<Claimed, PollError> {
-        let (call, key) = (Call::begin().await?, session_tokens::key().await?);
+        let (call, key) = (Call::begin()?, session_tokens::key().await?);
         let device = Digest::of(&device_code);
         let stage = device_logins::stage(call.db, &device, call.now).await?;
         let budget = count_poll(&call, stage, &device, &from.limiter).await?;
@@ -112,7 +112,7 @@ impl Guest for Component {
     }
 
     async fn refresh(refresh_token: String, from: Origin) -> Result<Tokens, RefreshError> {
-        let (call, key) = (Call::begin().await?, session_tokens::key().await?);
+        let (call, key) = (Call::begin()?, session_tokens::key().await?);
         let presented = Secret::new(refresh_token);
         let digest = Digest::of(presented.expose());
         let Some(it) = kept::record_refresh(call.db, &digest, call.now).await? else {
@@ -122,7 +122,7 @@ impl Guest for Component {
     }
 
     async fn sign_out(refresh_token: String, from: Origin) -> Result<(), Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         end(&call, &Digest::of(&refresh_token), Kind::Cli, &from).await.map(drop)
     }
 }

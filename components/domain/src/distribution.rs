@@ -25,7 +25,7 @@ impl Guest for Component {
         org_id: Option<String>,
         address: String,
     ) -> Result<Fetched, FetchError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let budget = count(&call, &address).await?;
         let platform = Platform { os: os.into(), arch: arch.into() };
         let latest = match org_id {
@@ -36,7 +36,7 @@ impl Guest for Component {
     }
 
     async fn refuse(address: String) -> Result<types::Budget, FetchError> {
-        Ok(count(&Call::begin().await?, &address).await?.into())
+        Ok(count(&Call::begin()?, &address).await?.into())
     }
 
     async fn fetch_update(
@@ -44,7 +44,7 @@ impl Guest for Component {
         os: Option<Os>,
         arch: Option<Arch>,
     ) -> Result<Fetched, FetchError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let agent = device::admit(&call, &device, Window::Requests).await?;
         let platform = Platform {
             os: os.map_or(agent.platform.os, Into::into),
@@ -55,7 +55,7 @@ impl Guest for Component {
     }
 
     async fn check_version(device: Device) -> Result<Checked, TurnedAway> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let agent = device::admit(&call, &device, Window::Requests).await?;
         let latest = store::releases::find_latest(call.db, &agent.org, agent.platform).await?;
         Ok(Checked { budget: agent.budget.into(), latest: latest.map(Into::into) })

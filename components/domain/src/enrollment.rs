@@ -23,7 +23,7 @@ use crate::{
 
 impl Guest for Component {
     async fn enroll(request: EnrollRequest) -> Result<Enrolled, EnrollError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let budget = count(&call, &request.address).await?;
         let update_public_key = update_public_key().await?;
         let update_public_key =
@@ -62,7 +62,7 @@ impl Guest for Component {
     }
 
     async fn refuse(address: String) -> Result<types::Budget, EnrollError> {
-        Ok(count(&Call::begin().await?, &address).await?.into())
+        Ok(count(&Call::begin()?, &address).await?.into())
     }
 
     async fn server_url() -> Result<String, Fault> {

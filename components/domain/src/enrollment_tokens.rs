@@ -19,7 +19,7 @@ use crate::{
 
 impl Guest for Component {
     async fn mint(by: Actor, token: NewToken) -> Result<Minted, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "token.create");
         let secret = enrollment::token(&call::random());
         let minted = enrollment_tokens::Token {
@@ -51,7 +51,7 @@ impl Guest for Component {
         offset: u32,
         after: Option<TokenPosition>,
     ) -> Result<TokenPage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let total = enrollment_tokens::count_active(call.db, &org, call.now).await?;
         let page = enrollment_tokens::Page {
@@ -74,7 +74,7 @@ impl Guest for Component {
     }
 
     async fn revoke(by: Actor, id: String) -> Result<bool, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "token.revoke");
         let org = OrgId(by.org_id);
         let revoked = enrollment_tokens::delete(call.db, &org, &TokenId(id), &entry).await?;

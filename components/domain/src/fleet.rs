@@ -23,7 +23,7 @@ const MOST_STALE: u32 = 500;
 
 impl Guest for Component {
     async fn read_metrics(by: Actor) -> Result<Metrics, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let tallies = async |kind| -> Result<Vec<Tally>, Fault> {
             let tallies = fleet::tallies(call.db, &org, kind).await?;
@@ -45,7 +45,7 @@ impl Guest for Component {
     }
 
     async fn read_health(by: Actor) -> Result<FleetHealth, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let health = fleet::health(call.db, &org, call.now).await?;
         let stale = match health.stale_agents {
@@ -70,7 +70,7 @@ impl Guest for Component {
         agent_id: String,
         days: u32,
     ) -> Result<Option<Vec<Sample>>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let agent = AgentId(agent_id);
         if !history::is_known(call.db, &OrgId(by.org_id), &agent).await? {
             return Ok(None);
@@ -84,7 +84,7 @@ impl Guest for Component {
         agent_id: String,
         filter: EventFilter,
     ) -> Result<Option<EventPage>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let agent = AgentId(agent_id);
         if !history::is_known(call.db, &OrgId(by.org_id), &agent).await? {
             return Ok(None);

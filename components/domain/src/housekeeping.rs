@@ -16,7 +16,7 @@ use crate::{
 
 impl Guest for Component {
     async fn delete_ended(what: Kind, limit: u32) -> Result<u32, Fault> {
-        let Call { db, now } = Call::begin().await?;
+        let Call { db, now } = Call::begin()?;
         Ok(match what {
             Kind::EnrollmentTokens => housekeeping::delete_enrollment_tokens(db, now, limit).await,
             Kind::HeartbeatHistory => sweeps::delete_old_samples(db, now, limit).await,
@@ -34,7 +34,7 @@ impl Guest for Component {
     }
 
     async fn sweep_blobs(seconds: u32) -> Result<SweptBlobs, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let halfway = call.now + Span::millis(i64::from(seconds) * 500);
         let end = call.now + Span::seconds(seconds.into());
         let store = transfers::open_store().await?;

@@ -25,7 +25,7 @@ use crate::{
 
 impl Guest for Component {
     async fn authenticate(token: Option<String>, address: String) -> Result<Caller, Denied> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         match token.as_deref() {
             Some(key) if key.starts_with(api_keys::PREFIX) => by_key(&call, key, &address).await,
             Some(own) if oidc::is_own(own) => by_session(&call, own, &address).await,

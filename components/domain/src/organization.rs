@@ -25,13 +25,13 @@ struct Stored {
 
 impl Guest for Component {
     async fn find_auto_rotation(by: Actor) -> Result<AutoRotation, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let found = organization_settings::find(call.db, &by.org_id.into(), AUTO_ROTATION).await?;
         Ok(auto_rotation(found.as_ref().map_or("", |it| &it.value)))
     }
 
     async fn record_auto_rotation(by: Actor, settings: AutoRotation) -> Result<(), Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "settings.update");
         let stored = Stored {
             enabled: settings.enabled.into(),

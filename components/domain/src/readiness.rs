@@ -8,7 +8,7 @@ use crate::{
 
 impl Guest for Component {
     async fn check() -> Result<(), Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         Ok(store::readiness::check(call.db).await?)
     }
 }

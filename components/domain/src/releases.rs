@@ -42,7 +42,7 @@ impl Guest for Component {
     }
 
     async fn publish(by: Actor, release: NewRelease, upload: Upload) -> Result<Release, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let key = signing_key().await?;
         let bytes = upload.sha256.parse().map_err(|it| fault::unavailable(&it))?;
 
@@ -66,7 +66,7 @@ impl Guest for Component {
     }
 
     async fn list_releases(by: Actor, filter: ReleaseFilter) -> Result<ReleasePage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = by.org_id.into();
         let wanted = store::releases::Filter {
             os: filter.os.map(Into::into),
@@ -101,7 +101,7 @@ impl Guest for Component {
     }
 
     async fn withdraw(by: Actor, version: String, os: Os, arch: Arch) -> Result<bool, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "version.withdraw");
         let org = OrgId::from(by.org_id);
         let platform = Platform { os: os.into(), arch: arch.into() };

@@ -20,7 +20,7 @@ const PATIENCE: Span = Span::seconds(20);
 
 impl Guest for Component {
     async fn retry(by: Actor, limit: u32) -> Result<Tally, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "ingestion.retry");
         let org = OrgId(by.org_id);
         let tally =
@@ -30,7 +30,7 @@ impl Guest for Component {
     }
 
     async fn reset(by: Actor) -> Result<Restored, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "ingestion.reset");
         let org = OrgId(by.org_id);
         let tasks = results::reset(call.db, &org, &entry, MOST_RESET).await?;

@@ -25,7 +25,7 @@ const MOST_ROTATIONS: u32 = 5000;
 
 impl Guest for Component {
     async fn rotate_due(per_organization: u32, seconds: u32) -> Result<Swept, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let end = call.now + Span::seconds(seconds.into());
         let mut swept = Swept { organizations: 0, rotated: 0, remaining: false };
         let mut due = rotation::list_organisations(

@@ -36,7 +36,7 @@ const BROKEN: &str = "The run could not be made and is tried again";
 
 impl Guest for Component {
     async fn tick(limit: u32) -> Result<Ticked, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let mut done = Ticked {
             processed: 0,
             tasks_created: 0,

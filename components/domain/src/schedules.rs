@@ -38,7 +38,7 @@ impl Guest for Component {
     }
 
     async fn list_schedules(by: Actor, filter: ScheduleFilter) -> Result<SchedulePage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let status = filter.status.map(Into::into);
         let total = schedules::count(call.db, &org, status).await?;
@@ -64,7 +64,7 @@ impl Guest for Component {
     }
 
     async fn find_schedule(by: Actor, id: String) -> Result<Option<Schedule>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         read(&call, &OrgId(by.org_id), &ScheduleId(id)).await
     }
 
@@ -77,7 +77,7 @@ impl Guest for Component {
     }
 
     async fn delete_schedule(by: Actor, id: String) -> Result<bool, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "schedule.delete");
         let (org, id) = (OrgId(by.org_id), ScheduleId(id));
         let deleted = changes::record_deletion(call.db, &org, &id, call.now, &entry).await?;

@@ -32,7 +32,7 @@ impl Guest for Component {
         password: String,
         from: Origin,
     ) -> Result<SignedIn, SignInError> {
-        let (call, key) = (Call::begin().await?, session_tokens::key().await?);
+        let (call, key) = (Call::begin()?, session_tokens::key().await?);
         let password = Secret::new(password);
         let Attempt { limiter, budget } =
             attempt(&call, &email, &from.limiter).await?.map_err(SignInError::Locked)?;
@@ -62,7 +62,7 @@ impl Guest for Component {
     }
 
     async fn refresh(refresh_token: String, from: Origin) -> Result<Tokens, RefreshError> {
-        let (call, key) = (Call::begin().await?, session_tokens::key().await?);
+        let (call, key) = (Call::begin()?, session_tokens::key().await?);
         let (presented, next) = (Digest::of(&refresh_token), sessions::opaque(&call::random()));
         let digest = Digest::of(next.expose());
         let expires_at = call.now + REFRESH_LIFE;
@@ -75,7 +75,7 @@ impl Guest for Component {
     }
 
     async fn sign_out(refresh_token: String, from: Origin) -> Result<(), Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let presented = Digest::of(&refresh_token);
         if !end(&call, &presented, Kind::Local, &from).await? {
             end_reused(&call, &presented, &from).await?;
@@ -90,7 +90,7 @@ impl Guest for Component {
         present: String,
         next: String,
     ) -> Result<(), PasswordError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let next = accounts::acceptable(Secret::new(next))
             .map_err(|it| PasswordError::Invalid(flaws(vec![(Field::Password, it)])))?;
         let account = users::find_account(call.db, &UserId(by.user_id.clone())).await?;
@@ -119,7 +119,7 @@ impl Guest for Component {
         password: Option<String>,
         from: Origin,
     ) -> Result<Accepted, AcceptError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let counted = count_address(&call, &from.limiter).await?;
         let budget: Budget = counted.budget.into();
         if !counted.allowed {

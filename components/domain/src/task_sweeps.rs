@@ -10,17 +10,17 @@ use crate::{
 
 impl Guest for Component {
     async fn expire(limit: u32) -> Result<u32, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         Ok(sweeps::expire(call.db, call.now, limit).await?)
     }
 
     async fn fail_stale(limit: u32) -> Result<u32, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         Ok(sweeps::fail_stale(call.db, call.now, limit).await?)
     }
 
     async fn fail_overdue(limit: u32) -> Result<u32, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         Ok(sweeps::fail_overdue(call.db, call.now, limit).await?)
     }
 }

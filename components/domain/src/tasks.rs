@@ -39,7 +39,7 @@ impl Guest for Component {
         mut request: NewTest,
         dry_run: bool,
     ) -> Result<Ordered, CreateError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id.clone());
         let build = store::builds::find(call.db, &org, &request.test_uuid).await?;
         let Some(build) = build else {
@@ -72,7 +72,7 @@ impl Guest for Component {
         request: NewCommand,
         dry_run: bool,
     ) -> Result<Ordered, CreateError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let payload = Payload::command(&request.command, request.execution_timeout).to_json()?;
         let order = Order {
             kind: TaskType::ExecuteCommand,
@@ -88,7 +88,7 @@ impl Guest for Component {
         agent_ids: Vec<String>,
         dry_run: bool,
     ) -> Result<Ordered, CreateError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let payload = Payload::empty(UPDATE_TIMEOUT).to_json()?;
         let order = Order {
             execution_timeout: UPDATE_TIMEOUT,
@@ -103,7 +103,7 @@ impl Guest for Component {
         cleanup: bool,
         dry_run: bool,
     ) -> Result<Ordered, CreateError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let command = if cleanup { "cleanup" } else { "" };
         let payload = Payload::command(command, UNINSTALL_TIMEOUT).to_json()?;
         let order = Order {
@@ -116,7 +116,7 @@ impl Guest for Component {
     }
 
     async fn list_tasks(by: Actor, mut filter: TaskFilter) -> Result<TaskPage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let after = filter.after.take().map(groups::position);
         let wanted = groups::wanted(&filter);
@@ -133,13 +133,13 @@ impl Guest for Component {
     }
 
     async fn find_task(by: Actor, id: String) -> Result<Option<Task>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let task = tasks::find(call.db, &OrgId(by.org_id), &TaskId(id)).await?;
         Ok(task.map(Into::into))
     }
 
     async fn list_groups(by: Actor, filter: TaskFilter) -> Result<GroupPage, Fault> {
-        groups::list(&Call::begin().await?, &OrgId(by.org_id), filter).await
+        groups::list(&Call::begin()?, &OrgId(by.org_id), filter).await
     }
 
     async fn find_batch(
@@ -149,18 +149,18 @@ impl Guest for Component {
         offset: u32,
         after: Option<MemberPosition>,
     ) -> Result<Option<BatchPage>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let after = after.map(Into::into);
         let wanted = groups::page(limit, offset, after.as_ref());
         groups::find(&call, &OrgId(by.org_id), batch_id.into(), wanted).await
     }
 
     async fn cancel(by: Actor, id: String) -> Result<Task, CancelError> {
-        administration::cancel(&Call::begin().await?, &by, &TaskId(id)).await
+        administration::cancel(&Call::begin()?, &by, &TaskId(id)).await
     }
 
     async fn delete(by: Actor, id: String) -> Result<bool, Fault> {
-        administration::delete(&Call::begin().await?, &by, &TaskId(id)).await
+        administration::delete(&Call::begin()?, &by, &TaskId(id)).await
     }
 
     async fn annotate(
@@ -169,7 +169,7 @@ impl Guest for Component {
         content: String,
         expected_count: Option<u32>,
     ) -> Result<Task, AnnotateError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         administration::annotate(&call, &by, &TaskId(id), &content, expected_count).await
     }
 
@@ -178,7 +178,7 @@ impl Guest for Component {
         ids: Vec<String>,
         action: BulkAction,
     ) -> Result<BulkOutcome, Fault> {
-        administration::change_many(&Call::begin().await?, &by, ids, action).await
+        administration::change_many(&Call::begin()?, &by, ids, action).await
     }
 }
 

@@ -25,13 +25,13 @@ const INVITATION_LIFE: Span = Span::days(7);
 
 impl Guest for Component {
     async fn list(by: Actor, limit: u32, offset: u32) -> Result<UsersPage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let (users, total) = users::list(call.db, &OrgId(by.org_id), (limit, offset)).await?;
         Ok(UsersPage { users: users.into_iter().map(Into::into).collect(), total })
     }
 
     async fn create(by: Actor, new: NewUser) -> Result<Account, CreateError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let role = new.role.map(domain::permissions::Role::from);
         let wish =
             Wish { email: new.email, name: new.name, password: new.password.map(Secret::new) };
@@ -76,7 +76,7 @@ impl Guest for Component {
     }
 
     async fn end_sessions(by: Actor, user_id: String) -> Result<Option<u32>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "session.end-all");
         let (org, user) = (OrgId(by.org_id), UserId(user_id));
         if let Some(ended) = sessions_of::end_all(call.db, &org, &user, &entry).await? {
@@ -94,7 +94,7 @@ impl Guest for Component {
     }
 
     async fn invite(by: Actor, email: String, role: Role) -> Result<Invited, InviteError> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let email = Email::parse(&email).map_err(|_| InviteError::InvalidEmail)?;
         let secret = sessions::opaque(&call::random());
         let entry = audit::entry(&call, &by, "invitation.create");
@@ -118,14 +118,14 @@ impl Guest for Component {
         limit: u32,
         offset: u32,
     ) -> Result<Vec<Invitation>, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let pending = invitations::list_pending(call.db, &org, (limit, offset), call.now).await?;
         Ok(pending.into_iter().map(Into::into).collect())
     }
 
     async fn revoke_invitation(by: Actor, id: String) -> Result<bool, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let entry = audit::entry(&call, &by, "invitation.revoke");
         let org = OrgId(by.org_id);
         let revoked =
@@ -141,7 +141,7 @@ async fn change(
     change: users::Change,
     action: &'static str,
 ) -> Result<(), ChangeError> {
-    let call = Call::begin().await?;
+    let call = Call::begin()?;
     let entry = audit::entry(&call, &by, action);
     let (org, id) = (OrgId(by.org_id), UserId(id));
     if users::record_change(call.db, &org, &id, change, call.now, &entry).await? {

@@ -44,7 +44,7 @@ pub async fn serve(routes: &Routes, received: Received) -> Result<Sent, ErrorCod
     let method: Method =
         received.get_method().try_into().map_err(|_| ErrorCode::HttpRequestMethodInvalid)?;
     let target = received.get_path_with_query().unwrap_or_else(|| "/".to_owned());
-    let headers = header_map(received.get_headers())?;
+    let headers = header_map(&received.get_headers())?;
     let request = Request::new(method, target, headers, incoming::body(received), &settings);
 
     let id = request.id.clone();
@@ -53,7 +53,7 @@ pub async fn serve(routes: &Routes, received: Received) -> Result<Sent, ErrorCod
     send(response, &settings, &id, is_head)
 }
 
-fn header_map(fields: Fields) -> Result<HeaderMap, ErrorCode> {
+fn header_map(fields: &Fields) -> Result<HeaderMap, ErrorCode> {
     let lines = fields.copy_all();
     let mut headers = HeaderMap::with_capacity(lines.len());
     for (name, value) in lines {

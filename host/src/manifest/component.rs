@@ -41,7 +41,7 @@ pub enum Mount {
     Directory { source: PathBuf, destination: String },
 }
 
-/// How a component is made; [`crate::build`] runs it.
+/// How a component is made; [`crate::build()`] runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     pub commands: Vec<String>,

@@ -24,7 +24,7 @@ const MOST_VERIFIED: u64 = 10_000;
 
 impl Guest for Component {
     async fn list_entries(by: Actor, filter: AuditFilter) -> Result<AuditPage, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let wanted = wanted(&filter);
         let AuditRows { entries, next } = read(&call, &org, &filter, &wanted).await?;
@@ -39,12 +39,12 @@ impl Guest for Component {
     }
 
     async fn next_entries(by: Actor, filter: AuditFilter) -> Result<AuditRows, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         read(&call, &OrgId(by.org_id), &filter, &wanted(&filter)).await
     }
 
     async fn verify(by: Actor, from_seq: u64) -> Result<Verified, Fault> {
-        let call = Call::begin().await?;
+        let call = Call::begin()?;
         let key = key().await?;
         let (org, from) = (OrgId(by.org_id), from_seq.max(1));
         let checked = check(call.db, &key, &org, from, MOST_VERIFIED, call.now).await?;

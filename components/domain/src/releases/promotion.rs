@@ -20,7 +20,7 @@ pub(super) async fn promote(
     version: &str,
     platform: Platform,
 ) -> Result<Promotion, PromoteError> {
-    let call = Call::begin().await?;
+    let call = Call::begin()?;
     let org = OrgId(by.org_id.clone());
     let target = Target { org: &org, version, platform };
     let entry = audit::entry(&call, by, "release.promote");
@@ -51,7 +51,7 @@ pub(super) async fn unpromote(
     version: &str,
     platform: Platform,
 ) -> Result<bool, Fault> {
-    let call = Call::begin().await?;
+    let call = Call::begin()?;
     let org = OrgId(by.org_id.clone());
     let entry = audit::entry(&call, by, "release.unpromote");
     let target = Target { org: &org, version, platform };

@@ -30,7 +30,7 @@ pub(super) async fn change(
     id: ScheduleId,
     change: ScheduleChange,
 ) -> Result<Schedule, ScheduleError> {
-    let call = Call::begin().await?;
+    let call = Call::begin()?;
     let org = OrgId(by.org_id.clone());
     let entry = audit::entry(&call, &by, "schedule.update");
     let mut last = ScheduleError::Contended;

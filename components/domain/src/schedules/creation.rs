@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(super) async fn create(by: Actor, mut request: NewSchedule) -> Result<Schedule, ScheduleError> {
-    let call = Call::begin().await?;
+    let call = Call::begin()?;
     let org = OrgId(by.org_id.clone());
     let build = build(&call, &org, &request.test_uuid).await?;
     if request.test_name.is_empty() {
@@ -54,7 +54,7 @@ pub(super) async fn dry_run(
     by: Actor,
     request: NewSchedule,
 ) -> Result<ScheduleDryRun, ScheduleError> {
-    let call = Call::begin().await?;
+    let call = Call::begin()?;
     let org = OrgId(by.org_id.clone());
     let build = build(&call, &org, &request.test_uuid).await?;
     let timing = read_timing(&request)?;

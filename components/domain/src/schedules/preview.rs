@@ -25,7 +25,7 @@ pub(super) async fn preview(
     id: &ScheduleId,
     n: u32,
 ) -> Result<Option<SchedulePreview>, Fault> {
-    let call = Call::begin().await?;
+    let call = Call::begin()?;
     let Some(found) = schedules::find(call.db, org, id).await? else { return Ok(None) };
     let timing = timing::of(&found).map_err(|it| fault::unavailable(&it))?;
     if found.status == ScheduleStatus::Completed {
