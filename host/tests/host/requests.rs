@@ -113,7 +113,8 @@ async fn an_instance_is_used_so_often() {
     assert_eq!(counts, ["1", "2", "1", "2"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// On one thread an instance has given way, and takes the next request, before the next is sent.
+#[tokio::test]
 async fn an_instance_serves_several_at_once_and_its_panic_is_for_all() {
     let app = Running::new(&manifest("", ""));
     assert_eq!(app.get("/count").await.1, "1");

@@ -49,6 +49,14 @@ async fn fleet(app: &App, size: usize, heard: usize) -> Vec<Agent> {
     agents
 }
 
+/// Of two who report within one, neither is the later.
+async fn next_millisecond() {
+    let now = jiff::Timestamp::now().as_millisecond();
+    while jiff::Timestamp::now().as_millisecond() == now {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn whoever_walks_a_list_meets_every_agent_once() {
     let app = App::start().await;
@@ -67,6 +75,7 @@ async fn whoever_walks_a_list_meets_every_agent_once() {
         let reporting = agents.iter_mut().find(|it| first == it.id()).expect("one of them");
         let heard = reporting.heartbeat().await;
         assert_eq!(heard, Heard::Answered { status: 200, adopted_key: false });
+        next_millisecond().await;
         let Some(next) = page["next_cursor"].as_str() else { break };
         // A page begins behind the cursor, whatever else is said.
         cursor = format!("&cursor={next}&offset=3");
