@@ -240,16 +240,21 @@ async fn each_api_key_may_do_what_its_scope_says_until_it_is_revoked() {
         }
         let id = key["id"].as_str().expect("text");
         admin.delete(&format!("/api/api-keys/{id}")).await.expect(200);
-        for route in surface::routes() {
-            if matches!(route.caller, Caller::Person(_) | Caller::SignedIn) {
-                app.database().end_windows();
-                let answer = knock(&app, &route, Some(bearer.as_bytes())).await;
-                assert_eq!(
-                    (answer.status.as_u16(), answer.text().as_str()),
-                    (401, UNAUTHORIZED),
-                    "{route:?} as {scope}"
-                );
-            }
+        opens_nothing(&app, &bearer, scope).await;
+    }
+}
+
+/// Every route of people is closed to this bearer, which was let in before.
+async fn opens_nothing(app: &App, bearer: &str, who: &str) {
+    for route in surface::routes() {
+        if matches!(route.caller, Caller::Person(_) | Caller::SignedIn) {
+            app.database().end_windows();
+            let answer = knock(app, &route, Some(bearer.as_bytes())).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.text().as_str()),
+                (401, UNAUTHORIZED),
+                "{route:?} as {who}"
+            );
         }
     }
 }
@@ -275,17 +280,7 @@ async fn each_session_may_do_what_its_role_says_until_it_ends() {
             assert_eq!(refused, !permitted, "{route:?} as {role}: {}", answer.text());
         }
         session.sign_out().await;
-        for route in surface::routes() {
-            if matches!(route.caller, Caller::Person(_) | Caller::SignedIn) {
-                app.database().end_windows();
-                let answer = knock(&app, &route, Some(bearer.as_bytes())).await;
-                assert_eq!(
-                    (answer.status.as_u16(), answer.text().as_str()),
-                    (401, UNAUTHORIZED),
-                    "{route:?} as {role}"
-                );
-            }
-        }
+        opens_nothing(&app, &bearer, role).await;
     }
 }
 
