@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod agent;
 pub mod application;
+pub mod clock;
 pub mod database;
 pub mod description;
 pub mod executables;

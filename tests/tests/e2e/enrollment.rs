@@ -136,8 +136,8 @@ async fn unknown_expired_spent_and_revoked_tokens_look_alike() {
     let spent = admin.mint(1).await;
     enroll(&app, &asking(&spent)).await.expect(201);
     let revoked = admin.mint(5).await;
-    let newest = "SELECT id FROM enrollment_tokens ORDER BY created_at DESC, id DESC LIMIT 1";
-    let path = format!("/api/agent/admin/tokens/{}", database.value::<String>(newest, []));
+    let usable = "SELECT id FROM enrollment_tokens WHERE use_count = 0 AND expires_at > created_at";
+    let path = format!("/api/agent/admin/tokens/{}", database.value::<String>(usable, []));
     assert_eq!(admin.delete(&path).await.expect(200).data(), json!({ "message": "Token revoked" }));
     assert_eq!(admin.delete(&path).await.expect(404).error(), "Token not found");
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tests::{
     Agent, Answer, App, Machine, Operator,
+    clock::next_millisecond,
     executables::{ELF_AMD64, elf},
 };
 
@@ -78,6 +79,7 @@ async fn schedules_are_listed_page_by_page_until_they_are_deleted() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         ids.insert(0, id(&create(&admin, &[&agents[0]], &daily()).await));
+        next_millisecond().await;
     }
     let list = async |query: &str| {
         let answer = admin.get(&format!("{PATH}{query}")).await.expect(200).json();
@@ -326,7 +328,7 @@ async fn a_preview_is_what_the_ticks_will_do() {
     let open: Vec<_> = runs.iter().filter(|it| it.get("skipped").is_none()).collect();
     assert_eq!(open.len(), 12, "two of fourteen days are Sundays");
     assert_eq!(open[0]["at"], created["next_run_at"]);
-    assert!(runs[0]["local"].as_str().expect("text").contains("T02:30:00-0"));
+    assert!(open[0]["local"].as_str().expect("text").contains("T02:30:00-0"));
 
     let own = create(&admin, &[&agents[0], &agents[1]], &per_machine()).await;
     let data = preview(&id(&own), "?n=3").await.expect(200).data();

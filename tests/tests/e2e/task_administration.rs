@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
-use tests::{Agent, Answer, App, Machine, Operator, Person};
+use tests::{Agent, Answer, App, Machine, Operator, Person, clock::next_millisecond};
 
 const ORG: &str = "org-1";
 const TASKS: &str = "/api/agent/admin/tasks";
@@ -42,7 +42,7 @@ async fn tasks_of_one_call_are_one_group() {
     let (b, a, c) =
         (enroll(&app, "b-host").await, enroll(&app, "a-host").await, enroll(&app, "c-host").await);
     let first = command(&app, &[&b, &a, &c], "first").await;
-    app.database().execute("UPDATE tasks SET created_at = created_at - 60000", []);
+    next_millisecond().await;
     command(&app, &[&c], "second").await;
     app.database().execute(
         "UPDATE tasks SET status = 'failed', ended_by = 'report', completed_at = created_at WHERE id = ?1",

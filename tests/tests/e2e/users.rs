@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tests::{
     Answer, App,
     accounts::{PASSWORD, SignedIn},
+    clock::next_millisecond,
 };
 
 async fn create(app: &App, body: &Value) -> Answer {
@@ -43,6 +44,7 @@ async fn an_account_is_shown_to_the_console_and_to_whoever_pages() {
     {"success":true,"data":{"id":"[uuid]","email":"ada@example.org","name":"Ada Lovelace","role":null,"created_at":"[instant]"}}
     "#
     );
+    next_millisecond().await;
     create(&app, &wish("bob@example.org")).await.expect(201);
     let listed = app.admin("org-1").get("/api/users?page=2&limit=1").await.expect(200).json();
     assert_eq!(

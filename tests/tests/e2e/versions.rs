@@ -7,6 +7,7 @@ use serde_json::json;
 use tests::{
     Agent, App, Machine, Operator, Person,
     agent::{Ended, Submitted, Update, UpdateError, Work},
+    clock::next_millisecond,
 };
 
 const ORG: &str = "org-1";
@@ -81,6 +82,7 @@ async fn a_promoted_version_is_offered_until_the_promotion_is_taken_back() {
     let (agent, admin) = (app.enroll(ORG).await, app.admin(ORG));
     for version in ["1.0.0", "2.0.0"] {
         admin.publish(version, LINUX, false, version.as_bytes()).await;
+        next_millisecond().await;
     }
     admin.publish("1.0.0", ("windows", "amd64"), false, b"windows").await;
     let promote = "/api/agent/admin/versions/1.0.0/linux/amd64/promote";

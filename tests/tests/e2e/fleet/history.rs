@@ -242,9 +242,9 @@ async fn every_event_is_on_exactly_one_page() {
     for _ in 0..8 {
         switch().await;
     }
-    // Three at a time at one instant: only the number keeps them apart.
+    // Three at a time at one instant, some seconds ago: only the number keeps them apart.
     app.database().execute(
-        "UPDATE agent_events SET created_at = created_at - created_at % 1000 + id / 3",
+        "UPDATE agent_events SET created_at = created_at - created_at % 1000 - 10000 + id / 3",
         [],
     );
     for (filter, old) in [("", 17_usize), ("&event_type=status_changed", 16)] {

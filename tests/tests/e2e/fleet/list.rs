@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use tests::{Agent, App, Machine, Operator, agent::Heard};
+use tests::{Agent, App, Machine, Operator, agent::Heard, clock::next_millisecond};
 
 use super::{
     AGENTS, DAY, ORG, OTHER, age_work, complete, enroll, enroll_in, fail, gone, ids, operator,
@@ -47,14 +47,6 @@ async fn fleet(app: &App, size: usize, heard: usize) -> Vec<Agent> {
         agents.push(agent);
     }
     agents
-}
-
-/// Of two who report within one, neither is the later.
-async fn next_millisecond() {
-    let now = jiff::Timestamp::now().as_millisecond();
-    while jiff::Timestamp::now().as_millisecond() == now {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]
