@@ -15,8 +15,11 @@ const TEST: &str = "2f0b3f06-2f0d-4b44-93d9-5d4ed7f6d6c1";
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 
+/// Half a day away, so that no occurrence comes while a test runs, nor within the hours it goes back.
 fn daily() -> Value {
-    json!({"schedule_type": "daily", "schedule_config": {"time": "10:00"}})
+    let away = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
+    let time = away.strftime("%H:%M").to_string();
+    json!({"schedule_type": "daily", "schedule_config": {"time": time}})
 }
 
 fn once() -> Value {
@@ -235,12 +238,25 @@ async fn what_one_schedule_fails_at_does_not_keep_the_others() {
     assert_eq!(read(&admin, &broken).await["last_error"], Value::Null);
 }
 
+/// A zone in which it is that hour now.
+fn zone_at(hour: i8) -> (String, jiff::tz::TimeZone) {
+    let ahead = match hour - jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour() {
+        it if it < -12 => it + 24,
+        it if it > 14 => it - 24,
+        it => it,
+    };
+    let offset = jiff::tz::Offset::from_hours(ahead).expect("less than a day");
+    // In these names east is negative.
+    (format!("Etc/GMT{:+}", -ahead), offset.to_time_zone())
+}
+
 // D-55, where each machine has waited for a time of its own.
 #[tokio::test]
 async fn only_machines_that_waited_for_an_hour_are_given_up() {
     let (app, admin, agents) = fleet(2).await;
+    // At noon an hour ago was today.
     let timing = json!({
-        "schedule_type": "daily",
+        "schedule_type": "daily", "timezone": zone_at(12).0,
         "schedule_config": {"time": "10:00", "randomize_mode": "per_machine"},
     });
     let id = schedule(&admin, &agents, &timing).await;
@@ -269,20 +285,12 @@ async fn only_machines_that_waited_for_an_hour_are_given_up() {
     assert_eq!(app.database().value::<String>("SELECT agent_id FROM tasks", []), agents[1].id());
 }
 
-/// A zone in which it is between one and two in the morning, so that all random times are to come.
-fn zone_of_early_birds() -> (String, jiff::tz::TimeZone) {
-    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
-    let ahead = if hour <= 13 { 1 - hour } else { 25 - hour };
-    let offset = jiff::tz::Offset::from_hours(ahead).expect("less than a day");
-    // In these names east is negative.
-    (format!("Etc/GMT{:+}", -ahead), offset.to_time_zone())
-}
-
 // D-51
 #[tokio::test]
 async fn a_machine_that_ran_with_the_fleet_does_not_run_again_that_day_at_its_own_time() {
     let (app, admin, agents) = fleet(3).await;
-    let (name, zone) = zone_of_early_birds();
+    // So early that most random times are to come.
+    let (name, zone) = zone_at(1);
     for mode in ["fixed", "fleet"] {
         let timing = json!({
             "schedule_type": "daily", "timezone": name,
@@ -340,10 +348,7 @@ async fn missed_runs_follow_their_policy() {
     for (policy, created, missed, skipped_runs) in
         [("run_once", 1, 2, 2), ("skip", 0, 3, 3), ("run_all", 3, 0, 0)]
     {
-        // Half a day away, so that no occurrence is on time by chance.
-        let away = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(12);
         let mut timing = daily();
-        timing["schedule_config"]["time"] = json!(away.strftime("%H:%M").to_string());
         timing["missed_run_policy"] = json!(policy);
         timing["missed_run_window_seconds"] = json!(7 * 86_400);
         let id = schedule(&admin, &agents, &timing).await;
