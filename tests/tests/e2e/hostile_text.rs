@@ -140,6 +140,10 @@ impl Fleet {
     }
 }
 
+fn assert_no_fault_of_ours(target: &str, answer: &Answer) {
+    assert!(answer.status.as_u16() < 500, "{target:.200}: {} {}", answer.status, answer.text());
+}
+
 fn machine(token: &str, hostname: &str) -> Value {
     json!({
         "token": token, "hostname": hostname, "os": "linux", "arch": "amd64", "agent_version": hostname,
@@ -494,12 +498,7 @@ async fn no_query_is_our_fault() {
                     }
                 };
                 let answer = request.send().await;
-                assert!(
-                    answer.status.as_u16() < 500,
-                    "{target:.200}: {} {}",
-                    answer.status,
-                    answer.text()
-                );
+                assert_no_fault_of_ours(&target, &answer);
             }
         }
     }
@@ -522,12 +521,7 @@ async fn no_path_is_our_fault() {
                     .bearer(Person::admin("org-1").token()),
             };
             let answer = request.send().await;
-            assert!(
-                answer.status.as_u16() < 500,
-                "{target:.200}: {} {}",
-                answer.status,
-                answer.text()
-            );
+            assert_no_fault_of_ours(&target, &answer);
         }
     }
     fleet.is_unharmed().await;
