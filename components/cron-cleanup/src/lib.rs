@@ -31,7 +31,7 @@ use bindings::myrmidon::domain::housekeeping::{self, Kind};
 
 /// Rows that one statement touches.
 const BATCH: u32 = 1000;
-/// What rows leave of the time of a run.
+/// What blobs have at least, though a batch of rows that took long lets the run last longer then.
 const SECONDS_FOR_BLOBS: u32 = 5;
 
 /// By the names of their tables. Samples come before the averages that they become.
@@ -111,7 +111,8 @@ fn waits(kind: Kind, left: &[(&str, Kind)]) -> bool {
 }
 
 async fn sweep_blobs(run: &Run, done: &mut Done) -> Result<(), Fault> {
-    let swept = housekeeping::sweep_blobs(run.seconds_left()).await?;
+    let seconds = run.seconds_left().max(SECONDS_FOR_BLOBS);
+    let swept = housekeeping::sweep_blobs(seconds).await?;
     done.deleted.insert("blobs", swept.deleted);
     done.remaining |= swept.remaining;
     Ok(())
