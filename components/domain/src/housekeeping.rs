@@ -59,6 +59,7 @@ impl Suspicion for Suspects<'_> {
     }
 
     async fn note(&self, names: &[&str], is_all: bool) -> Result<Vec<String>, Cause> {
+        blob_suspects::delete_referenced(self.0.db).await?;
         let due = blob_suspects::record(self.0.db, names, self.0.now).await?;
         if is_all {
             blob_suspects::delete_unseen(self.0.db, self.0.now).await?;

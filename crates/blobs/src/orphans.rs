@@ -8,7 +8,8 @@
 //! the same bytes at that moment.
 //!
 //! A sweep that has no time for the whole store does what it can: it begins somewhere else each time,
-//! and forgets nothing that it did not look at.
+//! leaves the chunks of unfinished uploads, which only a look at all manifests tells from others, and
+//! forgets nothing that it did not look at, unless something refers to it.
 //!
 //! Memory holds the digests of all blobs, at most [`MOST_BLOBS`], and what is suspected; keys and
 //! manifests pass one by one.
@@ -28,8 +29,8 @@ const MOST_SUSPECTS: usize = 10_000;
 /// What a sweep needs to know that the store does not.
 pub trait Suspicion {
     fn is_referenced(&self, sha256: &str) -> impl Future<Output = Result<bool, Cause>>;
-    /// Notes what looks like nobody's, and when `is_all`, forgets all that no longer does. Returns what
-    /// has looked so for longer than any upload or deletion is at work.
+    /// Forgets what is referred to; notes what looks like nobody's, and when `is_all`, forgets all that no
+    /// longer does. Returns what has looked so for longer than any upload or deletion is at work.
     fn note(
         &self,
         names: &[&str],

@@ -3,7 +3,7 @@
 
 use domain::time::{Span, Timestamp};
 
-use crate::{Db, Error};
+use crate::{Db, Error, blob_references::is_referenced};
 
 /// Nobody is at work on a blob for this long. Somewhat less than a day, so that a daily run finds due
 /// what the one before it noted.
@@ -30,6 +30,12 @@ pub async fn record(db: &impl Db, names: &[&str], now: Timestamp) -> Result<Vec<
     Ok(due)
 }
 
+/// Forgets what rows refer to, whoever saw it.
+pub async fn delete_referenced(db: &impl Db) -> Result<(), Error> {
+    let sql = concat!("DELETE FROM blob_suspects WHERE ", is_referenced!("blob_suspects.name"));
+    db.query(sql, &[]).await.map(drop)
+}
+
 /// Forgets what the run that began `now` did not see.
 pub async fn delete_unseen(db: &impl Db, now: Timestamp) -> Result<(), Error> {
     let sql = "DELETE FROM blob_suspects WHERE last_seen_at < ?1";
@@ -51,7 +57,7 @@ pub async fn claim(db: &impl Db, name: &str, now: Timestamp) -> Result<bool, Err
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{NOW, plan},
+        fixtures::{NOW, plan, run},
         native::Memory,
     };
 
@@ -79,6 +85,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_rows_refer_to_is_forgotten() {
+        let db = Memory::migrated();
+        let (kept, left) = ("a".repeat(64), "b".repeat(64));
+        record(&db, &[&kept, &left], NOW).await.unwrap();
+        let build = "INSERT INTO builds (org_id, test_uuid, os, arch, filename, sha256, size, built_at, created_by)
+                     VALUES ('o1', 'test', 'linux', 'amd64', 'a', ?1, 1, 0, 'u1')";
+        run(&db, build, &[kept.as_str().into()]).await;
+        delete_referenced(&db).await.unwrap();
+        assert_eq!(record(&db, &[&kept, &left], NEXT_DAY).await.unwrap(), [left]);
+    }
+
+    #[tokio::test]
     async fn suspects_are_found_by_name_or_age() {
         plan(async |db| {
             drop(record(db, &["a"], NOW).await);
@@ -87,5 +105,9 @@ mod tests {
         .await
         .never_scans();
         plan(async |db| drop(delete_unseen(db, NOW).await)).await.uses("blob_suspects_by_sight");
+        plan(async |db| drop(delete_referenced(db).await))
+            .await
+            .uses("agent_releases_by_blob")
+            .uses("builds_by_blob");
     }
 }
