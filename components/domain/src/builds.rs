@@ -51,7 +51,7 @@ impl Guest for Component {
         let replaced = store::builds::register(call.db, &org, &test_uuid, &build, &entry).await?;
         audit::seal(&call, &org).await;
         let blobs = transfers::open_store().await?;
-        transfers::settle(&blobs, &upload.into()).await?;
+        transfers::settle(&blobs, call.db, &upload.into()).await?;
         if let Some(sha256) = replaced {
             transfers::release(&blobs, call.db, &sha256).await;
         }

@@ -58,7 +58,7 @@ impl Guest for Component {
         release.promoted = registered.promoted;
         audit::seal(&call, &org).await;
         let blobs = transfers::open_store().await?;
-        transfers::settle(&blobs, &upload.into()).await?;
+        transfers::settle(&blobs, call.db, &upload.into()).await?;
         if let Some(sha256) = registered.replaced {
             transfers::release(&blobs, call.db, &sha256).await;
         }

@@ -141,7 +141,9 @@ pub(crate) async fn discard(upload: &Upload) -> Result<(), Fault> {
     store.discard(upload, is_referenced).await.map_err(|it| fault::unavailable(&it))
 }
 
-/// Ends an upload to which a row now refers.
-pub(crate) async fn settle(store: &Store, upload: &Upload) -> Result<(), Fault> {
-    store.settle(upload).await.map_err(|it| fault::unavailable(&it))
+/// Ends an upload to which a row now refers, unless somebody deleted that row meanwhile.
+pub(crate) async fn settle(store: &Store, db: &Database, upload: &Upload) -> Result<(), Fault> {
+    store.settle(upload).await.map_err(|it| fault::unavailable(&it))?;
+    release(store, db, &upload.sha256).await;
+    Ok(())
 }

@@ -5,7 +5,8 @@
 //! (rows), and change in one step each:
 //!
 //! - An uploader saves its row first and settles then. Only a *settled* manifest is relied upon, so
-//!   nobody ever depends on chunks whose uploader may still take them back.
+//!   nobody ever depends on chunks whose uploader may still take them back. A deleter leaves what is not
+//!   settled to its uploader, who therefore looks for its row once more, and deletes the bytes without.
 //! - A deleter deletes its row first, then the manifest, and then looks for references once more. A row
 //!   that it does not see then was saved later, so its uploader finds no manifest, and brings its own
 //!   chunks. A row that it does see may rely on the manifest, which is put back.
@@ -14,12 +15,16 @@
 //! milliseconds may leave a row whose bytes are gone. Reading then fails visibly, and uploading
 //! again repairs it.
 
-use crate::{Blobs, Cause, Error, Manifest, Upload, Values, manifest::chunk_key};
+use crate::{
+    Blobs, Cause, Error, Manifest, Upload, Values,
+    manifest::{self, chunk_key},
+};
 
 impl<V: Values> Blobs<V> {
     /// Ends an upload to which something now refers: the bytes are stored once and stay.
     ///
-    /// Repairs a stored blob of the same bytes that lost some of its chunks.
+    /// Repairs a stored blob of the same bytes that lost some of its chunks. To be followed by
+    /// [`Blobs::release`], for whoever deleted the reference meanwhile left the bytes to us.
     pub async fn settle(&self, upload: &Upload) -> Result<(), Error> {
         let present = match self.find(&upload.sha256).await {
             Err(Error::Damaged { .. }) => None,
@@ -29,6 +34,10 @@ impl<V: Values> Blobs<V> {
             Some(it) if it.upload == upload.id && it.settled => Ok(()),
             Some(it) if it.upload != upload.id && it.settled && self.is_whole(&it).await? => {
                 self.erase_chunks(&upload.id, self.own(upload).chunks()).await
+            }
+            // Whoever took our manifest away may have taken our chunks as well.
+            None if !self.is_whole(&self.own(upload)).await? => {
+                Err(Error::Damaged { key: manifest::key(&upload.sha256) })
             }
             Some(_) | None => self.write_manifest(&upload.sha256, &self.own(upload)).await,
         }

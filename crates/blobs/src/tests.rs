@@ -54,6 +54,8 @@ fn settles(memory: &Memory, upload: Upload, row: &'static str) -> Actor {
     Box::pin(async move {
         memory.insert_row(row).await;
         memory.blobs().settle(&upload).await.unwrap();
+        let is_referenced = async || memory.is_referenced().await;
+        memory.blobs().release(&upload.sha256, is_referenced).await.unwrap();
     })
 }
 
@@ -214,6 +216,36 @@ fn an_upload_keeps_its_bytes(other_settles: bool) {
 #[test]
 fn an_upload_does_not_lose_its_bytes_to_one_that_comes_and_goes() {
     an_upload_keeps_its_bytes(true);
+}
+
+/// Whoever removes a row before its uploader settles leaves the bytes to it.
+#[test]
+fn an_upload_whose_row_goes_before_it_settles_leaves_nothing() {
+    every_interleaving(
+        || {
+            let memory = Memory::default();
+            let upload = run(store(&memory.blobs(), "one", BYTES)).unwrap();
+            let actors = vec![settles(&memory, upload, "one"), removes(&memory, "one")];
+            (memory, actors)
+        },
+        |memory| {
+            if !memory.has_rows() {
+                nothing_is_left(memory);
+            }
+        },
+    );
+}
+
+#[test]
+fn an_upload_whose_chunks_are_gone_does_not_settle() {
+    let memory = Memory::default();
+    let upload = run(store(&memory.blobs(), "one", BYTES)).unwrap();
+    run(memory.insert_row("one"));
+    for key in memory.keys() {
+        memory.lose(&key);
+    }
+    assert!(matches!(run(memory.blobs().settle(&upload)), Err(Error::Damaged { .. })));
+    nothing_is_left(&memory);
 }
 
 #[test]
