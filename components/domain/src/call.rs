@@ -16,6 +16,11 @@ impl Call {
     pub(crate) fn begin() -> Result<Self, store::Error> {
         Ok(Self { db: Database::open()?, now: now() })
     }
+
+    /// A device's, whose statements are short.
+    pub(crate) fn begin_of_device() -> Result<Self, store::Error> {
+        Ok(Self { db: Database::of_devices()?, now: now() })
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the edge where time becomes a value")]

@@ -1,9 +1,6 @@
 //! The port on Spin's `SQLite`. Nothing else touches its rows.
 //!
-//! One connection per instance: opening one costs a file open and a schema parse. Statements are
-//! called synchronously: a row or two come back with the call, where the asynchronous form would
-//! hand out a stream and a future to be waited for, which cost more than the statement. An instance
-//! that waits takes no other request; the host makes another instance for that.
+//! One connection per instance: opening one costs a file open and a schema parse.
 
 use std::sync::OnceLock;
 
@@ -20,35 +17,83 @@ mod bindings {
     });
 }
 
-pub(crate) struct Database(Connection);
+/// The instance's connection, and how its statements are called.
+pub(crate) struct Database {
+    connection: &'static Connection,
+    form: Form,
+}
+
+#[derive(Clone, Copy)]
+enum Form {
+    /// A row or two come back with the call, where the other form hands out a stream and a future to be
+    /// waited for, which cost more than a short statement. All requests of the instance wait for it.
+    Synchronous,
+    /// The instance serves its other requests meanwhile.
+    Asynchronous,
+}
 
 /// With a write-ahead log neither costs consistency: a power cut may take the last commits, and
 /// the log is copied back after 100 MiB, in which most pages were written many times.
 const TUNING: [&str; 2] = ["PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 25000"];
 
 impl Database {
-    /// The instance's connection, opened by its first call.
+    /// For statements that may read or wait for long.
     pub(crate) fn open() -> Result<&'static Self, Error> {
         static OPENED: OnceLock<Database> = OnceLock::new();
-        if let Some(database) = OPENED.get() {
-            return Ok(database);
-        }
-        let connection = Connection::open("default").map_err(Error::from_database)?;
-        // Some databases refuse pragmas; they have their own durability.
-        for pragma in TUNING {
-            let _ = connection.execute(pragma, &[]);
-        }
-        // Calls that raced here opened one each; the first one is kept.
-        Ok(OPENED.get_or_init(|| Self(connection)))
+        Self::with(Form::Asynchronous, &OPENED)
     }
+
+    /// For what devices do around the clock, each with a statement of a row or two.
+    pub(crate) fn of_devices() -> Result<&'static Self, Error> {
+        static OPENED: OnceLock<Database> = OnceLock::new();
+        Self::with(Form::Synchronous, &OPENED)
+    }
+
+    fn with(form: Form, opened: &'static OnceLock<Self>) -> Result<&'static Self, Error> {
+        match opened.get() {
+            Some(database) => Ok(database),
+            None => {
+                let connection = connection()?;
+                Ok(opened.get_or_init(|| Self { connection, form }))
+            }
+        }
+    }
+}
+
+/// Opened by the first call of the instance.
+fn connection() -> Result<&'static Connection, Error> {
+    static OPENED: OnceLock<Connection> = OnceLock::new();
+    if let Some(connection) = OPENED.get() {
+        return Ok(connection);
+    }
+    let connection = Connection::open("default").map_err(Error::from_database)?;
+    // Some databases refuse pragmas; they have their own durability.
+    for pragma in TUNING {
+        let _ = connection.execute(pragma, &[]);
+    }
+    Ok(OPENED.get_or_init(|| connection))
 }
 
 impl Db for Database {
     async fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Error> {
         let params: Vec<_> = params.iter().map(to_spin).collect();
-        let result = self.0.execute(sql, &params).map_err(Error::from_database)?;
-        Ok(result.rows.into_iter().map(from_spin).collect())
+        let rows = match self.form {
+            Form::Synchronous => self.connection.execute(sql, &params).map(|it| it.rows),
+            Form::Asynchronous => read(self.connection, sql.to_owned(), params).await,
+        };
+        Ok(rows.map_err(Error::from_database)?.into_iter().map(from_spin).collect())
     }
+}
+
+/// Reads all rows and then the outcome, for an error may come after rows.
+async fn read(
+    connection: &Connection,
+    sql: String,
+    params: Vec<sqlite::Value>,
+) -> Result<Vec<sqlite::RowResult>, sqlite::Error> {
+    let (_, rows, outcome) = connection.execute_async(sql, params).await?;
+    let rows = rows.collect().await;
+    outcome.await.map(|()| rows)
 }
 
 fn to_spin(value: &Value) -> sqlite::Value {

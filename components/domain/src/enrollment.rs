@@ -23,7 +23,7 @@ use crate::{
 
 impl Guest for Component {
     async fn enroll(request: EnrollRequest) -> Result<Enrolled, EnrollError> {
-        let call = Call::begin()?;
+        let call = Call::begin_of_device()?;
         let budget = count(&call, &request.address).await?;
         let update_public_key = update_public_key().await?;
         let update_public_key =

@@ -15,7 +15,7 @@ use crate::{
 
 impl Guest for Component {
     async fn beat(device: Device, heartbeat: Heartbeat) -> Result<Acknowledged, HeartbeatError> {
-        let call = Call::begin()?;
+        let call = Call::begin_of_device()?;
         if !devices::is_fresh(heartbeat.sent_at.into(), call.now) {
             let admitted = admit(&call, &device, Window::Requests).await?;
             return Err(HeartbeatError::Stale(admitted.budget.into()));

@@ -27,7 +27,7 @@ use crate::{
 
 impl Guest for Component {
     async fn next(device: Device) -> Result<Polled, TurnedAway> {
-        let call = Call::begin()?;
+        let call = Call::begin_of_device()?;
         let presented = presented(&device);
         let polled = perform(&call, &device, Window::Requests, async || {
             task_queue::claim(call.db, &presented, call.now).await
@@ -82,7 +82,7 @@ impl Guest for Component {
     }
 
     async fn refuse(device: Device, counted_as: contract::Window) -> Result<Budget, TurnedAway> {
-        let call = Call::begin()?;
+        let call = Call::begin_of_device()?;
         Ok(admit(&call, &device, counted_as.into()).await?.budget.into())
     }
 }
@@ -103,7 +103,7 @@ async fn settle(
     report: Report,
     record: impl AsyncFn(&Call, &Presented) -> Result<Option<reports::Reported>, store::Error>,
 ) -> Result<Reported, TurnedAway> {
-    let call = Call::begin()?;
+    let call = Call::begin_of_device()?;
     let presented = presented(device);
     if is_fresh(&call, device)
         && let Some(done) = record(&call, &presented).await?
