@@ -38,7 +38,7 @@ macro_rules! export {
     };
 }
 
-/// Answers one request. Fails only where the host refuses our answer.
+/// Answers one request. Fails only where the host hands over what is no HTTP, or refuses our answer.
 pub async fn serve(routes: &Routes, received: Received) -> Result<Sent, ErrorCode> {
     let settings = settings::load().await;
     let method: Method =

@@ -1,7 +1,7 @@
 //! A request's body as it comes from the host. Nobody asks for it before it is read.
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use spin_sdk::{
     wasip3::{
         http::types::{ErrorCode, Request as Received, Trailers},
@@ -29,7 +29,7 @@ struct Reading {
 }
 
 pub(super) fn body(received: Received) -> Incoming {
-    Box::pin(stream::unfold(State::Unread(received), next))
+    Box::pin(stream::unfold(State::Unread(received), next).fuse())
 }
 
 async fn next(state: State) -> Option<(Result<Bytes, Broken>, State)> {
