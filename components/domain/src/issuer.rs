@@ -3,6 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use blobs::Values as _;
+use domain::rate_limit::Limit;
 use futures::{
     StreamExt as _,
     future::{Either, select},
@@ -12,15 +13,21 @@ use spin_sdk::{
     http::{self, StatusCode, body::IncomingBodyExt as _},
     time::sleep,
 };
+use store::rate_limits;
 
-use crate::values::KeyValues;
+use crate::{call::Call, values::KeyValues};
 
 const TIME_OUT: Duration = Duration::from_secs(10);
 const CACHE_KEY: &str = "oidc/keys";
+/// Of looks for newer keys, by all callers together.
+const REFETCH: Limit = Limit { requests: 1, window_seconds: 60 };
 
-pub(crate) struct Issuer(pub(crate) &'static KeyValues);
+pub(crate) struct Issuer<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) values: &'static KeyValues,
+}
 
-impl IssuerKeys for Issuer {
+impl IssuerKeys for Issuer<'_> {
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, Cause> {
         match select(pin!(get(url)), pin!(sleep(TIME_OUT))).await {
             Either::Left((fetched, _)) => fetched,
@@ -28,12 +35,17 @@ impl IssuerKeys for Issuer {
         }
     }
 
+    async fn claim(&self) -> Result<bool, Cause> {
+        let Call { db, now } = self.call;
+        Ok(rate_limits::count(*db, CACHE_KEY, REFETCH, *now).await?.allowed)
+    }
+
     async fn recall(&self) -> Result<Option<Vec<u8>>, Cause> {
-        self.0.read(CACHE_KEY).await
+        self.values.read(CACHE_KEY).await
     }
 
     async fn remember(&self, entry: &[u8]) -> Result<(), Cause> {
-        self.0.write(CACHE_KEY, entry).await
+        self.values.write(CACHE_KEY, entry).await
     }
 }
 

@@ -24,6 +24,8 @@ const REFETCH_INTERVAL: Span = Span::seconds(60);
 pub trait IssuerKeys {
     /// Within 10 s; an answer longer than [`MAX_DOCUMENT_BYTES`] or other than 200 is an error.
     fn fetch(&self, url: &str) -> impl Future<Output = Result<Vec<u8>, Cause>>;
+    /// `true` for one of all who want newer keys within a minute.
+    fn claim(&self) -> impl Future<Output = Result<bool, Cause>>;
     fn recall(&self) -> impl Future<Output = Result<Option<Vec<u8>>, Cause>>;
     fn remember(&self, entry: &[u8]) -> impl Future<Output = Result<(), Cause>>;
 }
@@ -36,7 +38,7 @@ pub enum UnavailableKeys {
     Recently,
     #[error("keys of the issuer are no JWKS document")]
     Document,
-    #[error("cache of the issuer's keys unavailable")]
+    #[error("memory of the issuer's keys unavailable")]
     Cache(#[source] Cause),
 }
 
@@ -74,7 +76,9 @@ pub(crate) async fn find(
         || Entry { url: url.to_owned(), fetched_at: 0, asked_at: 0, document: String::new() };
     let asked = Entry { asked_at: now.0, ..entry.unwrap_or_else(never) };
     if known.is_some() {
-        // First, so that others do not ask meanwhile.
+        if !issuer.claim().await.map_err(UnavailableKeys::Cache)? {
+            return Ok(found);
+        }
         remember(issuer, &asked).await?;
     }
     match (fetch(issuer, url, now).await, known) {

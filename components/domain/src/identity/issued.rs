@@ -17,7 +17,7 @@ pub(super) async fn believe(token: Option<&str>, call: &Call) -> Result<Option<P
         return Ok(None);
     };
     let Some(settings) = settings().await? else { return Ok(None) };
-    let issuer = Issuer(KeyValues::open().await?);
+    let issuer = Issuer { call, values: KeyValues::open().await? };
     match oidc::verify(settings, &issuer, token, call.now).await {
         Ok(person) => Ok(Some(person)),
         Err(oidc::Denied::Rejected(reason)) => {

@@ -111,6 +111,8 @@ pub(crate) struct Issuer {
     pub(crate) document: RefCell<Option<String>>,
     pub(crate) entry: RefCell<Option<Vec<u8>>>,
     pub(crate) asked: Cell<u32>,
+    /// Somebody else wants newer keys, and is faster.
+    pub(crate) has_rival: Cell<bool>,
 }
 
 impl Issuer {
@@ -125,6 +127,10 @@ impl IssuerKeys for Issuer {
         assert!(url.starts_with("https://"));
         self.asked.set(self.asked.get() + 1);
         Ok(self.document.borrow().clone().ok_or("down")?.into_bytes())
+    }
+
+    async fn claim(&self) -> Result<bool, Cause> {
+        Ok(!self.has_rival.get())
     }
 
     async fn recall(&self) -> Result<Option<Vec<u8>>, Cause> {

@@ -51,6 +51,18 @@ fn an_unknown_key_is_asked_for_once_a_minute() {
 }
 
 #[test]
+fn of_many_who_want_newer_keys_one_asks_and_the_others_make_do() {
+    let issuer = Issuer::default();
+    issuer.publishes(&[&p256()]);
+    check(&issuer, &token(&p256(), Some("ec")), 0, true, 1);
+    issuer.has_rival.set(true);
+    check(&issuer, &token(&ed25519(), Some("ed")), 60, false, 1);
+    check(&issuer, &token(&p256(), Some("ec")), 3600, true, 1);
+    issuer.has_rival.set(false);
+    check(&issuer, &token(&p256(), Some("ec")), 3601, true, 2);
+}
+
+#[test]
 fn while_the_issuer_is_down_known_keys_serve() {
     let issuer = Issuer::default();
     issuer.publishes(&[&p256()]);
