@@ -118,8 +118,8 @@ async fn a_request_says_when_it_was_made() {
         assert_eq!(answer.status, 204, "{timestamp}");
     }
     let refused = [
-        rfc3339(302),
-        rfc3339(-302),
+        rfc3339(310),
+        rfc3339(-310),
         rfc3339(360),
         rfc3339(-360),
         String::new(),
