@@ -1,9 +1,5 @@
 //! The closed sets of words: one table per enumeration, for reading and for writing.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{AgentStatus, Arch, KeyScope, Os, Role, RuntimeStatus, TaskStatus, TaskType};
@@ -26,9 +22,11 @@ pub trait Choice: Copy + PartialEq + 'static {
     }
 }
 
+/// The words of an enumeration, in Rust, in JSON and in JSON Schema.
+#[macro_export]
 macro_rules! choice {
     ($type:ident { $($word:literal => $member:ident),+ $(,)? }) => {
-        impl Choice for $type {
+        impl $crate::contract::choices::Choice for $type {
             const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$member)),+];
             // An exhaustive match instead of a search: a member without a word does not compile.
             fn word(self) -> &'static str {
@@ -36,19 +34,20 @@ macro_rules! choice {
             }
         }
 
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.word())
+        impl ::serde::Serialize for $type {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str($crate::contract::choices::Choice::word(*self))
             }
         }
 
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
+        impl ::schemars::JsonSchema for $type {
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
                 stringify!($type).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                Schema::try_from(Self::outline()).expect("an outline is an object")
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                let outline = <Self as $crate::contract::choices::Choice>::outline();
+                ::schemars::Schema::try_from(outline).expect("an outline is an object")
             }
         }
     };

@@ -1,10 +1,6 @@
 //! The closed sets of words of schedules.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Serialize, Serializer};
-use web::contract::choices::Choice;
+use web::choice;
 
 use crate::bindings::myrmidon::domain::schedules::{MissedRunPolicy, ScheduleStatus, ScheduleType};
 
@@ -23,40 +19,13 @@ pub(super) enum Wish {
     Paused,
 }
 
-macro_rules! words {
-    ($type:ident { $($word:literal => $member:ident),+ $(,)? }) => {
-        impl Choice for $type {
-            const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$member)),+];
-            fn word(self) -> &'static str {
-                match self { $(Self::$member => $word),+ }
-            }
-        }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.word())
-            }
-        }
-
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                Schema::try_from(Self::outline()).expect("an outline is an object")
-            }
-        }
-    };
-}
-
-words!(ScheduleType { "once" => Once, "daily" => Daily, "weekly" => Weekly, "monthly" => Monthly });
-words!(ScheduleStatus {
+choice!(ScheduleType { "once" => Once, "daily" => Daily, "weekly" => Weekly, "monthly" => Monthly });
+choice!(ScheduleStatus {
     "active" => Active,
     "paused" => Paused,
     "completed" => Completed,
     "deleted" => Deleted,
 });
-words!(MissedRunPolicy { "skip" => Skip, "run_once" => RunOnce, "run_all" => RunAll });
-words!(RandomizeMode { "fixed" => Fixed, "fleet" => Fleet, "per_machine" => PerMachine });
-words!(Wish { "active" => Active, "paused" => Paused });
+choice!(MissedRunPolicy { "skip" => Skip, "run_once" => RunOnce, "run_all" => RunAll });
+choice!(RandomizeMode { "fixed" => Fixed, "fleet" => Fleet, "per_machine" => PerMachine });
+choice!(Wish { "active" => Active, "paused" => Paused });
