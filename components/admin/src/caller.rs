@@ -43,18 +43,7 @@ impl<P: Permission> Caller<P> {
         if !person.permissions.contains(&P::NEEDED) {
             return Err(Problem::forbidden("Insufficient permissions"));
         }
-        let org_id = person.org_id.ok_or_else(|| {
-            Problem::forbidden("Organization isolation required. Configure Clerk Organizations.")
-        })?;
-        if request.query()?.one("org_id")?.is_some_and(|it| it != org_id) {
-            return Err(Problem::forbidden("Access denied to this organization"));
-        }
-        let actor = Actor {
-            user_id: person.user_id,
-            org_id,
-            address: request.full_address(),
-            request_id: request.id.clone(),
-        };
+        let actor = request.actor(person.user_id, person.org_id)?;
         let permissions = person.permissions;
         Ok(Self { actor, budget: person.budget, permissions, permitted: PhantomData })
     }

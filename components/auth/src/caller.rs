@@ -47,20 +47,8 @@ fn admit(person: identity::Caller, request: &Request) -> Result<SignedIn, Proble
             return Err(Problem::forbidden("Only a person who signed in may do this"));
         }
     }
-    let org_id = person.org_id.ok_or_else(|| {
-        Problem::forbidden("Organization isolation required. Configure Clerk Organizations.")
-    })?;
-    if request.query()?.one("org_id")?.is_some_and(|it| it != org_id) {
-        return Err(Problem::forbidden("Access denied to this organization"));
-    }
-    let actor = Actor {
-        user_id: person.user_id,
-        org_id,
-        address: request.full_address(),
-        request_id: request.id.clone(),
-    };
     Ok(SignedIn {
-        actor,
+        actor: request.actor(person.user_id, person.org_id)?,
         role: person.role,
         session_id: person.session_id,
         limiter: request.client_address(),

@@ -6,7 +6,12 @@ use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderMap, HeaderName, Method};
 
-use crate::{Problem, Query, address, contract::Origin, request_id, settings::Settings};
+use crate::{
+    Problem, Query, address,
+    contract::{Actor, Origin},
+    request_id,
+    settings::Settings,
+};
 
 /// The bytes of a body as they arrive. An error means that the client went away.
 pub(crate) type Incoming = Pin<Box<dyn Stream<Item = Result<Bytes, Broken>> + Send>>;
@@ -102,6 +107,17 @@ impl Request {
     pub fn full_address(&self) -> String {
         address::of(&self.headers, self.trusted_proxies)
             .map_or_else(|| address::UNKNOWN.to_owned(), |it| it.to_canonical().to_string())
+    }
+
+    /// Whoever proved to be this user acts for their own organisation, and names no other.
+    pub fn actor(&self, user_id: String, org_id: Option<String>) -> Result<Actor, Problem> {
+        let org_id = org_id.ok_or_else(|| {
+            Problem::forbidden("Organization isolation required. Configure Clerk Organizations.")
+        })?;
+        if self.query()?.one("org_id")?.is_some_and(|it| it != org_id) {
+            return Err(Problem::forbidden("Access denied to this organization"));
+        }
+        Ok(Actor { user_id, org_id, address: self.full_address(), request_id: self.id.clone() })
     }
 
     /// Where somebody comes from who has yet to prove who they are.
