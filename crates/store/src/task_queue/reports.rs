@@ -126,8 +126,8 @@ pub async fn record_result(
                   '$.hostname',  coalesce(nullif(json_extract(?7, '$.hostname'), ''), agents.hostname),
                   '$.os',        coalesce(nullif(json_extract(?7, '$.os'), ''), agents.os),
                   '$.arch',      coalesce(nullif(json_extract(?7, '$.arch'), ''), agents.arch)),
-                -- The first attempt to store it follows at once. Were this to appear only then, the row
-                -- would change its size, and all of the result be written twice.
+                -- Room for the attempt to store it, which mostly follows at once: were the row to change
+                -- its size then, all of the result would be written twice. Nobody is shown it before.
                 last_ingest_attempt_at = iif(tasks.type = 'execute_test', ?3, tasks.last_ingest_attempt_at),
                 report_used      = iif(agents.results_started_at > ?4, agents.results_used + 1, 1),
                 report_window_at = iif(agents.results_started_at > ?4, agents.results_started_at, ?3)

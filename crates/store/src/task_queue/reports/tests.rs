@@ -205,6 +205,16 @@ async fn a_result_that_is_not_recorded_is_counted_with_the_results() {
 }
 
 #[tokio::test]
+async fn no_attempt_to_store_a_result_is_shown_before_there_was_one() {
+    let db = with_task("executing").await;
+    let attempted = |task: Task| (task.ingest_attempts, task.last_ingest_attempt_at);
+    assert_eq!(attempted(submit(&db).await.unwrap().task), (0, None));
+    crate::results::record_attempt(&db, &"t1".into(), NOW).await.unwrap();
+    let task = find(&db, &"org".into(), &"t1".into()).await.unwrap().unwrap();
+    assert_eq!(attempted(task), (1, Some(NOW)));
+}
+
+#[tokio::test]
 async fn nobody_reports_for_another() {
     let db = with_task("executing").await;
     other_agent(&db, "a2", "org", "other").await;
