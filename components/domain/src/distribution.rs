@@ -35,7 +35,7 @@ impl Guest for Component {
         fetch(latest, budget).await
     }
 
-    async fn refuse(address: String) -> Result<types::Budget, FetchError> {
+    async fn count_refused(address: String) -> Result<types::Budget, FetchError> {
         Ok(count(&Call::begin()?, &address).await?.into())
     }
 

@@ -61,7 +61,7 @@ impl Guest for Component {
         })
     }
 
-    async fn refuse(address: String) -> Result<types::Budget, EnrollError> {
+    async fn count_refused(address: String) -> Result<types::Budget, EnrollError> {
         Ok(count(&Call::begin()?, &address).await?.into())
     }
 

@@ -81,7 +81,10 @@ impl Guest for Component {
         .await
     }
 
-    async fn refuse(device: Device, counted_as: contract::Window) -> Result<Budget, TurnedAway> {
+    async fn count_refused(
+        device: Device,
+        counted_as: contract::Window,
+    ) -> Result<Budget, TurnedAway> {
         let call = Call::begin()?;
         Ok(admit(&call, &device, counted_as.into()).await?.budget.into())
     }
