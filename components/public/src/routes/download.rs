@@ -57,6 +57,6 @@ fn wanted(request: &Request) -> Result<Wanted, Problem> {
 async fn refuse(problem: Problem, address: String) -> Problem {
     match distribution::count_refused(address).await {
         Ok(budget) => problem.counted(budget),
-        Err(error) => faults::download(error),
+        Err(cause) => faults::uncounted(cause, faults::TOO_MANY_DOWNLOADS),
     }
 }

@@ -60,7 +60,7 @@ async fn received(request: &mut Request) -> Result<EnrollRequest, Problem> {
 async fn refuse(problem: Problem, address: String) -> Problem {
     match enrollment::count_refused(address).await {
         Ok(budget) => problem.counted(budget),
-        Err(error) => faults::enrollment(error),
+        Err(cause) => faults::uncounted(cause, faults::TOO_MANY_ENROLLMENTS),
     }
 }
 
