@@ -18,14 +18,14 @@ pub struct Pending {
 
 /// An agent whose key somebody wants to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct KeyHolder {
     pub status: AgentStatus,
     /// The key that waits already.
     pub sealed: Option<Vec<u8>>,
 }
 
 /// `None` when this organisation has no such agent.
-pub async fn find(db: &impl Db, org: &OrgId, id: &AgentId) -> Result<Option<Standing>, Error> {
+pub async fn find(db: &impl Db, org: &OrgId, id: &AgentId) -> Result<Option<KeyHolder>, Error> {
     let rows = db
         .query(
             "SELECT status, pending_key_sealed FROM agents WHERE id = ?1 AND org_id = ?2",
@@ -34,7 +34,7 @@ pub async fn find(db: &impl Db, org: &OrgId, id: &AgentId) -> Result<Option<Stan
         .await?;
     let decode = |mut row: Row| {
         let sealed = if row.is_null(1) { None } else { Some(row.blob(1)?) };
-        Ok(Standing { status: row.parsed(0)?, sealed })
+        Ok(KeyHolder { status: row.parsed(0)?, sealed })
     };
     rows.into_iter().next().map(decode).transpose()
 }
