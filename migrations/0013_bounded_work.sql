@@ -20,6 +20,20 @@ END;
 -- Refresh tokens go before their sessions, in batches of their own.
 CREATE INDEX rotated_refresh_tokens_by_age ON rotated_refresh_tokens (rotated_at);
 
+-- Beginning a session deletes none: with it would go all its refresh tokens, and there may be thousands.
+DROP INDEX sessions_by_account;
+CREATE INDEX sessions_by_account ON sessions (account_id, ended_at, created_at DESC, id DESC) WHERE account_id IS NOT NULL;
+
+-- An account has 50 living sessions at most.
+DROP TRIGGER sessions_started;
+CREATE TRIGGER sessions_started AFTER INSERT ON sessions
+BEGIN
+  UPDATE users SET last_active_at = new.created_at WHERE id = new.account_id;
+  UPDATE sessions SET ended_at = new.created_at
+   WHERE id IN (SELECT id FROM sessions WHERE account_id = new.account_id AND ended_at IS NULL
+                 ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET 50);
+END;
+
 -- Where in the log a time is.
 CREATE INDEX audit_log_by_time ON audit_log (org_id, at);
 

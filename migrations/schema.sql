@@ -1112,7 +1112,7 @@ CREATE TABLE sessions (
   CHECK (kind = 'cli' OR account_id IS NOT NULL)
 ) STRICT;
 
-CREATE INDEX sessions_by_account ON sessions (account_id, created_at DESC, id DESC) WHERE account_id IS NOT NULL;
+CREATE INDEX sessions_by_account ON sessions (account_id, ended_at, created_at DESC, id DESC) WHERE account_id IS NOT NULL;
 -- A session's retention begins when it ended, by whatever.
 CREATE INDEX sessions_by_age ON sessions (coalesce(ended_at, expires_at));
 CREATE INDEX sessions_by_person ON sessions (org_id, user_id) WHERE ended_at IS NULL;
@@ -1204,16 +1204,14 @@ BEGIN
    WHERE created_by = old.id AND accepted_at IS NULL AND revoked_at IS NULL;
 END;
 
--- Beginning sessions also sweeps them: an account has 50 at most, and the long dead go ten at a time.
+-- An account has 50 living sessions at most. None is deleted here: with it would go all its refresh
+-- tokens, and there may be thousands.
 CREATE TRIGGER sessions_started AFTER INSERT ON sessions
 BEGIN
   UPDATE users SET last_active_at = new.created_at WHERE id = new.account_id;
-  DELETE FROM sessions
-   WHERE id IN (SELECT id FROM sessions WHERE account_id = new.account_id
+  UPDATE sessions SET ended_at = new.created_at
+   WHERE id IN (SELECT id FROM sessions WHERE account_id = new.account_id AND ended_at IS NULL
                  ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET 50);
-  DELETE FROM sessions
-   WHERE id IN (SELECT id FROM sessions WHERE coalesce(ended_at, expires_at) < new.created_at - 2592000000
-                 ORDER BY coalesce(ended_at, expires_at) LIMIT 10);
 END;
 
 CREATE TRIGGER sessions_refreshed AFTER UPDATE OF refreshed_at ON sessions

@@ -44,7 +44,7 @@ impl Device {
     }
 
     async fn count_refused(self, window: Window, problem: Problem) -> Problem {
-        match task_queue::refuse(self.0, window).await {
+        match task_queue::count_refused(self.0, window).await {
             Ok(budget) => problem.counted(budget),
             Err(turned_away) => faults::turned_away(turned_away),
         }

@@ -1,9 +1,10 @@
 //! The sweeps: what the passing of time does to tasks and agents, each minute.
 //!
 //! Takes no input. Each sweep is idempotent and bounded, so running twice at once does no harm
-//! and what is left over is done by the next run. What one sweep fails at does not keep the others.
+//! and what is left over is done by the next run. What one sweep fails at, or has too much of, does not
+//! keep the others: each has its turn until nothing is left or the time is up.
 
-use std::{future::Future, sync::LazyLock};
+use std::sync::LazyLock;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,10 +28,10 @@ mod bindings {
 
 use bindings::myrmidon::domain::{agent_sweeps, approval_sweeps, audit_sweeps, task_sweeps};
 
-/// Rows that one statement touches, and statements that one run makes of each kind: 100,000 agents make
-/// 20,000 samples a minute, and a run comes each minute.
+/// Rows that one statement touches, and turns that one run takes: 100,000 agents make 20,000 samples a
+/// minute, and a run comes each minute.
 const BATCH: u32 = 500;
-const MOST_BATCHES: u32 = 80;
+const MOST_TURNS: u32 = 80;
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(routes);
 
@@ -38,7 +39,7 @@ fn routes() -> Routes {
     Routes::default().get("/api/cron/maintenance", maintain).described(describe)
 }
 
-#[derive(JsonSchema, Serialize)]
+#[derive(Default, JsonSchema, Serialize)]
 struct Done {
     expired: u32,
     stale: u32,
@@ -57,53 +58,87 @@ fn describe() -> Operation {
 }
 
 async fn maintain(_: Scheduler, _: Request) -> Answer {
-    let (mut run, mut remaining) = (Run::begin(), false);
-    let done = Done {
-        expired: sweep(task_sweeps::expire, &mut run, &mut remaining).await,
-        stale: sweep(task_sweeps::fail_stale, &mut run, &mut remaining).await,
-        overdue: sweep(task_sweeps::fail_overdue, &mut run, &mut remaining).await,
-        offline: sweep(agent_sweeps::detect_offline, &mut run, &mut remaining).await,
-        pruned: sweep(agent_sweeps::prune_history, &mut run, &mut remaining).await,
-        sealed: sweep(audit_sweeps::seal, &mut run, &mut remaining).await,
-        undecided: sweep(approval_sweeps::expire_approvals, &mut run, &mut remaining).await,
-        judged: judge(&mut run).await,
-        remaining,
-    };
+    let mut run = Run::begin();
+    let mut done = Done { judged: judge(&mut run).await, ..Done::default() };
+    sweep_in_turns(&mut run, &mut done).await;
     run.end()?;
     Response::data(StatusCode::OK, &done)
 }
 
-/// Repeats a sweep until it finds less than a batch, or fails.
-async fn sweep<R>(batch: impl Fn(u32) -> R, run: &mut Run, remaining: &mut bool) -> u32
-where
-    R: Future<Output = Result<u32, Fault>>,
-{
-    let mut total = 0_u32;
-    for _ in 0..MOST_BATCHES {
-        if run.is_over() {
-            break;
-        }
-        match batch(BATCH).await {
-            Ok(found) => {
-                total = total.saturating_add(found);
-                if found < BATCH {
-                    return total;
-                }
-            }
-            Err(fault) => {
-                run.note(fault);
-                return total;
-            }
-        }
-    }
-    *remaining = true;
-    total
+#[derive(Debug, Clone, Copy)]
+enum Sweep {
+    Expired,
+    Stale,
+    Overdue,
+    Offline,
+    Pruned,
+    Sealed,
+    Undecided,
 }
 
-async fn judge(run: &mut Run) -> u32 {
-    if run.is_over() {
-        return 0;
+impl Sweep {
+    const ALL: [Self; 7] = [
+        Self::Expired,
+        Self::Stale,
+        Self::Overdue,
+        Self::Offline,
+        Self::Pruned,
+        Self::Sealed,
+        Self::Undecided,
+    ];
+
+    /// How many rows it found.
+    async fn take_turn(self) -> Result<u32, Fault> {
+        match self {
+            Self::Expired => task_sweeps::expire(BATCH).await,
+            Self::Stale => task_sweeps::fail_stale(BATCH).await,
+            Self::Overdue => task_sweeps::fail_overdue(BATCH).await,
+            Self::Offline => agent_sweeps::detect_offline(BATCH).await,
+            Self::Pruned => agent_sweeps::prune_history(BATCH).await,
+            Self::Sealed => audit_sweeps::seal(BATCH).await,
+            Self::Undecided => approval_sweeps::expire_approvals(BATCH).await,
+        }
     }
+
+    fn total(self, done: &mut Done) -> &mut u32 {
+        match self {
+            Self::Expired => &mut done.expired,
+            Self::Stale => &mut done.stale,
+            Self::Overdue => &mut done.overdue,
+            Self::Offline => &mut done.offline,
+            Self::Pruned => &mut done.pruned,
+            Self::Sealed => &mut done.sealed,
+            Self::Undecided => &mut done.undecided,
+        }
+    }
+}
+
+/// A batch of each in turn. Whoever fails, or finds less than a batch, has no further turn.
+async fn sweep_in_turns(run: &mut Run, done: &mut Done) {
+    let mut left = Sweep::ALL.to_vec();
+    for _ in 0..MOST_TURNS {
+        for sweep in std::mem::take(&mut left) {
+            if run.is_over() {
+                done.remaining = true;
+                return;
+            }
+            match sweep.take_turn().await {
+                Ok(found) => {
+                    let total = sweep.total(done);
+                    *total = total.saturating_add(found);
+                    if found >= BATCH {
+                        left.push(sweep);
+                    }
+                }
+                Err(fault) => run.note(fault),
+            }
+        }
+    }
+    done.remaining = !left.is_empty();
+}
+
+/// A single statement, which needs no turns.
+async fn judge(run: &mut Run) -> u32 {
     agent_sweeps::judge_fleet().await.unwrap_or_else(|fault| {
         run.note(fault);
         0

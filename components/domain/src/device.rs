@@ -74,6 +74,18 @@ pub(crate) async fn perform<T>(
     window: Window,
     work: impl AsyncFn() -> Result<Option<T>, store::Error>,
 ) -> Result<T, TurnedAway> {
+    perform_until_farewell(call, device, window, work, async || Ok(false)).await
+}
+
+/// As [`perform`], where `work` may be what an agent that uninstalled itself says last: then
+/// `is_farewell` says so.
+pub(crate) async fn perform_until_farewell<T>(
+    call: &Call,
+    device: &Device,
+    window: Window,
+    work: impl AsyncFn() -> Result<Option<T>, store::Error>,
+    is_farewell: impl AsyncFn() -> Result<bool, store::Error>,
+) -> Result<T, TurnedAway> {
     let fresh = is_fresh(call, device);
     for _ in 0..ATTEMPTS {
         if fresh && let Some(done) = work().await? {
@@ -87,6 +99,9 @@ pub(crate) async fn perform<T>(
                 promote(call, &presented).await?;
             }
             Some(it) if fresh && standing(it) == Standing::Accepted => {
+                refuse_over_budget(call, window, it)?;
+            }
+            Some(it) if fresh && standing(it) == Standing::Departed && is_farewell().await? => {
                 refuse_over_budget(call, window, it)?;
             }
             _ => return Err(turn_away(call, device, known.as_ref()).await?),

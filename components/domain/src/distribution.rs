@@ -5,17 +5,16 @@ use domain::{
     rate_limit::{self, DOWNLOAD},
     releases::Release,
 };
-use store::rate_limits;
 
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         distribution::{Checked, FetchError, Fetched, Guest},
-        types::{self, Arch, Artifact, Device, Fault, Os, TurnedAway},
+        types::{Arch, Artifact, Budget, Device, Fault, Os, TurnedAway, Uncounted},
     },
     call::Call,
     device::{self, Window},
-    transfers,
+    strangers, transfers,
 };
 
 impl Guest for Component {
@@ -26,7 +25,7 @@ impl Guest for Component {
         address: String,
     ) -> Result<Fetched, FetchError> {
         let call = Call::begin()?;
-        let budget = count(&call, &address).await?;
+        let budget = strangers::count(&call, "download", &address, DOWNLOAD).await?;
         let platform = Platform { os: os.into(), arch: arch.into() };
         let latest = match org_id {
             Some(org) => store::releases::find_latest(call.db, &org.into(), platform).await?,
@@ -35,8 +34,9 @@ impl Guest for Component {
         fetch(latest, budget).await
     }
 
-    async fn refuse(address: String) -> Result<types::Budget, FetchError> {
-        Ok(count(&Call::begin()?, &address).await?.into())
+    async fn count_refused(address: String) -> Result<Budget, Uncounted> {
+        let call = Call::begin()?;
+        Ok(strangers::count(&call, "download", &address, DOWNLOAD).await?.into())
     }
 
     async fn fetch_update(
@@ -59,17 +59,6 @@ impl Guest for Component {
         let agent = device::admit(&call, &device, Window::Requests).await?;
         let latest = store::releases::find_latest(call.db, &agent.org, agent.platform).await?;
         Ok(Checked { budget: agent.budget.into(), latest: latest.map(Into::into) })
-    }
-}
-
-/// Counts a stranger's download.
-async fn count(call: &Call, address: &str) -> Result<rate_limit::Budget, FetchError> {
-    let key = ["download:", address].concat();
-    let counted = rate_limits::count(call.db, &key, DOWNLOAD, call.now).await?;
-    if counted.allowed {
-        Ok(counted.budget)
-    } else {
-        Err(FetchError::RateLimited(counted.budget.into()))
     }
 }
 
@@ -101,6 +90,15 @@ impl From<Release> for Artifact {
 impl From<Fault> for FetchError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<Uncounted> for FetchError {
+    fn from(it: Uncounted) -> Self {
+        match it {
+            Uncounted::RateLimited(budget) => Self::RateLimited(budget),
+            Uncounted::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 

@@ -1,30 +1,25 @@
 //! How an unknown machine becomes a known agent.
 
 use domain::{
-    devices::agent_key,
-    enrollment::is_acceptable_to_agents,
-    ids::AgentId,
-    platform::Platform,
-    rate_limit::{Budget, ENROLLMENT},
-    secrets::Digest,
-    signing::VerifyingKey,
+    devices::agent_key, enrollment::is_acceptable_to_agents, ids::AgentId, platform::Platform,
+    rate_limit::ENROLLMENT, secrets::Digest, signing::VerifyingKey,
 };
-use store::{agents::enrollment, enrollment_tokens, rate_limits};
+use store::{agents::enrollment, enrollment_tokens};
 
 use crate::{
     Component,
     bindings::exports::myrmidon::domain::{
         enrollment::{EnrollError, EnrollRequest, Enrolled, Guest},
-        types::{self, Fault},
+        types::{Budget, Fault, Uncounted},
     },
     call::{self, Call},
-    configuration, fault,
+    configuration, fault, strangers,
 };
 
 impl Guest for Component {
     async fn enroll(request: EnrollRequest) -> Result<Enrolled, EnrollError> {
         let call = Call::begin_of_device()?;
-        let budget = count(&call, &request.address).await?;
+        let budget = strangers::count(&call, "enroll", &request.address, ENROLLMENT).await?;
         let update_public_key = update_public_key().await?;
         let update_public_key =
             update_public_key.ok_or(EnrollError::NoSigningKey(budget.into()))?;
@@ -61,22 +56,13 @@ impl Guest for Component {
         })
     }
 
-    async fn refuse(address: String) -> Result<types::Budget, EnrollError> {
-        Ok(count(&Call::begin()?, &address).await?.into())
+    async fn count_refused(address: String) -> Result<Budget, Uncounted> {
+        let call = Call::begin()?;
+        Ok(strangers::count(&call, "enroll", &address, ENROLLMENT).await?.into())
     }
 
     async fn server_url() -> Result<String, Fault> {
         server_url().await
-    }
-}
-
-async fn count(call: &Call, address: &str) -> Result<Budget, EnrollError> {
-    let limiter = ["enroll:", address].concat();
-    let counted = rate_limits::count(call.db, &limiter, ENROLLMENT, call.now).await?;
-    if counted.allowed {
-        Ok(counted.budget)
-    } else {
-        Err(EnrollError::RateLimited(counted.budget.into()))
     }
 }
 
@@ -97,6 +83,15 @@ async fn update_public_key() -> Result<Option<String>, Fault> {
 impl From<Fault> for EnrollError {
     fn from(it: Fault) -> Self {
         Self::Fault(it)
+    }
+}
+
+impl From<Uncounted> for EnrollError {
+    fn from(it: Uncounted) -> Self {
+        match it {
+            Uncounted::RateLimited(budget) => Self::RateLimited(budget),
+            Uncounted::Fault(fault) => Self::Fault(fault),
+        }
     }
 }
 

@@ -36,6 +36,7 @@ mod schedules;
 mod sealing;
 mod session_tokens;
 mod sessions;
+mod strangers;
 mod task;
 mod task_queue;
 mod task_sweeps;

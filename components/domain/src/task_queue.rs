@@ -21,7 +21,7 @@ use crate::{
         types::{Budget, Device, TurnedAway},
     },
     call::Call,
-    device::{Window, admit, is_fresh, perform, presented},
+    device::{Window, admit, is_fresh, perform, perform_until_farewell, presented},
     ingestion,
 };
 
@@ -81,7 +81,10 @@ impl Guest for Component {
         .await
     }
 
-    async fn refuse(device: Device, counted_as: contract::Window) -> Result<Budget, TurnedAway> {
+    async fn count_refused(
+        device: Device,
+        counted_as: contract::Window,
+    ) -> Result<Budget, TurnedAway> {
         let call = Call::begin_of_device()?;
         Ok(admit(&call, &device, counted_as.into()).await?.budget.into())
     }
@@ -132,17 +135,15 @@ async fn admit_report(
     id: &TaskId,
     report: Report,
 ) -> Result<Admitted, TurnedAway> {
-    let window = match report {
-        Report::Status(_) => Window::Requests,
-        Report::Result => Window::Results,
-    };
-    if report == Report::Result && is_fresh(call, device) {
-        let farewell = reports::admit_farewell(call.db, &presented(device), id, call.now).await?;
-        if let Some(admitted) = farewell {
-            return Ok(admitted);
+    let presented = presented(device);
+    match report {
+        Report::Status(_) => admit(call, device, Window::Requests).await,
+        Report::Result => {
+            let work = async || reports::admit(call.db, &presented, id, call.now).await;
+            let is_farewell = async || reports::is_farewell(call.db, &presented.agent, id).await;
+            perform_until_farewell(call, device, Window::Results, work, is_farewell).await
         }
     }
-    admit(call, device, window).await
 }
 
 /// `None` when the report is to be recorded.

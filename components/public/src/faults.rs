@@ -1,8 +1,21 @@
 //! How the domain's refusals look to strangers.
 
-use web::{Problem, StatusCode, contract::TurnedAway};
+use web::{
+    Problem, StatusCode,
+    contract::{TurnedAway, Uncounted},
+};
 
 use crate::bindings::myrmidon::domain::{distribution::FetchError, enrollment::EnrollError};
+
+pub(crate) const TOO_MANY_ENROLLMENTS: &str = "Too many enrollment attempts, try again later";
+pub(crate) const TOO_MANY_DOWNLOADS: &str = "Too many download requests, try again later";
+
+pub(crate) fn uncounted(cause: Uncounted, too_many: &'static str) -> Problem {
+    match cause {
+        Uncounted::RateLimited(budget) => Problem::RateLimited(budget, too_many),
+        Uncounted::Fault(fault) => fault.into(),
+    }
+}
 
 pub(crate) fn enrollment(error: EnrollError) -> Problem {
     match error {
@@ -12,9 +25,7 @@ pub(crate) fn enrollment(error: EnrollError) -> Problem {
         EnrollError::TokenSpent(budget) => {
             Problem::conflict("Enrollment token no longer available").counted(budget)
         }
-        EnrollError::RateLimited(budget) => {
-            Problem::RateLimited(budget, "Too many enrollment attempts, try again later")
-        }
+        EnrollError::RateLimited(budget) => Problem::RateLimited(budget, TOO_MANY_ENROLLMENTS),
         EnrollError::NoSigningKey(budget) => Problem::refused(
             StatusCode::SERVICE_UNAVAILABLE,
             "Enrollment is unavailable: no update signing key is configured",
@@ -25,7 +36,6 @@ pub(crate) fn enrollment(error: EnrollError) -> Problem {
 }
 
 pub(crate) fn download(error: FetchError) -> Problem {
-    const TOO_MANY: &str = "Too many download requests, try again later";
     match error {
         FetchError::NoRelease(budget) => {
             Problem::not_found("No version available for this platform").counted(budget)
@@ -35,7 +45,7 @@ pub(crate) fn download(error: FetchError) -> Problem {
         }
         FetchError::RateLimited(budget)
         | FetchError::TurnedAway(TurnedAway::RateLimited(budget)) => {
-            Problem::RateLimited(budget, TOO_MANY)
+            Problem::RateLimited(budget, TOO_MANY_DOWNLOADS)
         }
         FetchError::TurnedAway(TurnedAway::Unauthenticated(budget)) => {
             Problem::unauthenticated("Unauthorized").counted(budget)

@@ -50,6 +50,8 @@ pub enum Standing {
     Accepted,
     /// It opens once it has been made the current one.
     Promotable,
+    /// It opened until its agent uninstalled itself, which the agent may say again (D-68).
+    Departed,
     Rejected,
 }
 
@@ -58,7 +60,10 @@ impl Credentials {
     pub fn standing(&self, key: &Digest, now: Timestamp) -> Standing {
         let recoverable = self.pending.is_some()
             && self.previous.is_some_and(|(it, expires_at)| it == *key && expires_at > now);
-        if self.status != AgentStatus::Active {
+        let own = self.current == *key || self.pending == Some(*key);
+        if self.status == AgentStatus::Uninstalled && own {
+            Standing::Departed
+        } else if self.status != AgentStatus::Active {
             Standing::Rejected
         } else if self.current == *key || recoverable {
             Standing::Accepted
@@ -113,12 +118,20 @@ mod tests {
 
     #[test]
     fn an_agent_that_is_not_active_is_rejected_whatever_its_key() {
-        use AgentStatus::{Decommissioned, Disabled, Uninstalled};
-        for status in [Disabled, Decommissioned, Uninstalled] {
+        for status in [AgentStatus::Disabled, AgentStatus::Decommissioned] {
             for key in ["current", "pending", "previous"] {
                 check(&Credentials { status, ..rotating() }, key, Standing::Rejected);
             }
         }
+    }
+
+    #[test]
+    fn an_agent_that_uninstalled_itself_is_known_by_its_own_keys() {
+        let gone = Credentials { status: AgentStatus::Uninstalled, ..rotating() };
+        check(&gone, "current", Standing::Departed);
+        check(&gone, "pending", Standing::Departed);
+        check(&gone, "previous", Standing::Rejected);
+        check(&gone, "other", Standing::Rejected);
     }
 
     #[test]

@@ -130,7 +130,11 @@ pub async fn admit_result(
     rows.into_iter().next().map(|row| decode_admitted(row, limit, now)).transpose()
 }
 
-fn decode_admitted(mut row: Row, limit: Limit, now: Timestamp) -> Result<Admitted, Error> {
+pub(crate) fn decode_admitted(
+    mut row: Row,
+    limit: Limit,
+    now: Timestamp,
+) -> Result<Admitted, Error> {
     Ok(Admitted {
         budget: budget(&mut row, 0, limit, now)?,
         org: OrgId(row.text(2)?),

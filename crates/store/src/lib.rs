@@ -58,7 +58,7 @@ pub trait Db: Sync {
 pub enum Error {
     #[error("database unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the database lacks a table or column: its migrations have not run")]
+    #[error("the database lacks a table, column or index: its migrations have not run")]
     SchemaOutdated(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("a row holds a value the domain cannot, decoded at {decoded_at}")]
     Corrupt { decoded_at: &'static Location<'static> },
@@ -69,7 +69,8 @@ impl Error {
     pub fn from_database(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let source = source.into();
         let text = source.to_string();
-        if text.contains("no such table") || text.contains("no such column") {
+        let absent = ["no such table", "no such column", "no such index"];
+        if absent.iter().any(|it| text.contains(it)) {
             Self::SchemaOutdated(source)
         } else {
             Self::Unavailable(source)

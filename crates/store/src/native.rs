@@ -144,9 +144,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_table_or_column_says_that_the_schema_is_old() {
+    async fn what_is_missing_says_that_the_schema_is_old() {
         let db = Memory::migrated();
-        for sql in ["SELECT 1 FROM absences", "SELECT absence FROM agents"] {
+        let absent = [
+            "SELECT 1 FROM absences",
+            "SELECT absence FROM agents",
+            "SELECT 1 FROM agents INDEXED BY absence",
+        ];
+        for sql in absent {
             assert!(matches!(db.query(sql, &[]).await, Err(Error::SchemaOutdated(_))), "{sql}");
         }
         assert!(matches!(db.query("SELEC", &[]).await, Err(Error::Unavailable(_))));

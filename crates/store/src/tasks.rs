@@ -75,7 +75,7 @@ macro_rules! task_columns {
             $notes,
             ", tasks.target_index, tasks.batch_id,
          tasks.retry_count, tasks.max_retries, tasks.original_task_id, tasks.ingested,
-         tasks.ingest_attempts, tasks.last_ingest_attempt_at, tasks.late, tasks.ended_by, tasks.notes_count"
+         tasks.ingest_attempts, iif(tasks.ingest_attempts > 0, tasks.last_ingest_attempt_at, NULL), tasks.late, tasks.ended_by, tasks.notes_count"
         )
     };
 }

@@ -22,5 +22,5 @@ pub use bindings::myrmidon;
 pub use bindings::myrmidon::domain::types::{
     Account, AccountField, AccountFlaw, Actor, AgentStatus, Arch, Artifact, Budget, Device, Fault,
     FieldFlaw, Json, KeyScope, Origin, Os, Release, Role, RuntimeStatus, Task, TaskStatus,
-    TaskType, Timestamp, TurnedAway,
+    TaskType, Timestamp, TurnedAway, Uncounted,
 };

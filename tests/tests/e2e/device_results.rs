@@ -71,6 +71,27 @@ async fn a_second_result_is_acknowledged_and_changes_nothing() {
     assert_eq!(app.admin(ORG).task(&id).await["result"]["exit_code"], 126);
 }
 
+// D-68: who may say it again, but not so often, is no stranger.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_farewell_over_its_budget_is_put_off() {
+    let app = App::start().await;
+    let agent = app.enroll(ORG).await;
+    let id = running(&app, &agent).await;
+    app.database().execute("UPDATE tasks SET type = 'uninstall'", []);
+    send(&agent, &id, &body(&id)).await.expect(200);
+    send(&agent, &id, &body(&id)).await.expect(200);
+    app.database().execute("UPDATE agents SET results_used = 300", []);
+    let late = send(&agent, &id, &body(&id)).await.expect(429);
+    assert_eq!(late.header("ratelimit-limit"), Some("300"));
+    let strangers = || app.database().count("agents WHERE rejected_since IS NOT NULL");
+    assert_eq!(strangers(), 0);
+    send(&agent, TEST, &body(TEST)).await.expect(401);
+    assert_eq!(strangers(), 1);
+    app.database().end_windows();
+    send(&agent, &id, &body(&id)).await.expect(200);
+    assert_eq!(strangers(), 0);
+}
+
 // B5 428, B5 434, A14 261
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_needs_a_task_that_was_begun() {

@@ -4,7 +4,7 @@ use domain::{
     agents::{AgentStatus, MOST_TAGS},
     ids::{AgentId, OrgId},
 };
-use store::agents::changes::{self, Order, Standing};
+use store::agents::changes::{self, Candidate, Order};
 
 use super::tags;
 use crate::{
@@ -33,7 +33,7 @@ pub(super) async fn update(
     if !updated.is_empty() {
         return Ok(());
     }
-    Err(match standing(call, &org, &agents).await? {
+    Err(match candidate(call, &org, &agents).await? {
         None => ChangeError::NotFound,
         Some(it) => ChangeError::Gone(it.status.into()),
     })
@@ -48,7 +48,7 @@ pub(super) async fn decommission(call: &Call, by: &Actor, id: &str) -> Result<()
     if !changed.is_empty() {
         return Ok(());
     }
-    match standing(call, &org, &agents).await?.map(|it| it.status) {
+    match candidate(call, &org, &agents).await?.map(|it| it.status) {
         None => Err(ChangeError::NotFound),
         Some(AgentStatus::Decommissioned) => Ok(()),
         Some(status) => Err(ChangeError::Gone(status.into())),
@@ -66,7 +66,7 @@ pub(super) async fn tag(
     let changed = perform(call, by, &agents, &action).await?;
     let found = match changed.into_iter().next() {
         Some(it) => it,
-        None => standing(call, &org, &agents).await?.ok_or(ChangeError::NotFound)?,
+        None => candidate(call, &org, &agents).await?.ok_or(ChangeError::NotFound)?,
     };
     let tags = tags(&found.tags)?;
     match action {
@@ -85,18 +85,18 @@ pub(super) async fn update_many(
     let ids: Vec<String> = ids.into_iter().map(|it: AgentId| it.0).collect();
     let agents = json(&ids)?;
     let changed = perform(call, by, &agents, &action).await?;
-    let standings = if changed.len() == ids.len() {
+    let candidates = if changed.len() == ids.len() {
         Vec::new()
     } else {
-        changes::list_standings(call.db, &OrgId(by.org_id.clone()), &agents).await?
+        changes::list_candidates(call.db, &OrgId(by.org_id.clone()), &agents).await?
     };
     let mut outcome = BulkOutcome { updated: Vec::new(), skipped: Vec::new() };
     for id in ids {
-        let is_it = |it: &&Standing| it.id.as_str() == id;
+        let is_it = |it: &&Candidate| it.id.as_str() == id;
         if changed.iter().any(|it| is_it(&it)) {
             outcome.updated.push(id);
         } else {
-            let reason = reason(standings.iter().find(is_it), &action)?;
+            let reason = reason(candidates.iter().find(is_it), &action)?;
             outcome.skipped.push(Skipped { agent_id: id, reason: reason.to_owned() });
         }
     }
@@ -108,7 +108,7 @@ async fn perform(
     by: &Actor,
     agents: &str,
     action: &BulkAction,
-) -> Result<Vec<Standing>, Fault> {
+) -> Result<Vec<Candidate>, Fault> {
     let name = match action {
         BulkAction::Enable => "agent.enable",
         BulkAction::Disable => "agent.disable",
@@ -133,10 +133,10 @@ async fn perform(
 }
 
 /// Why an agent that stands like this was left alone.
-fn reason(standing: Option<&Standing>, action: &BulkAction) -> Result<&'static str, Fault> {
-    let Some(standing) = standing else { return Ok("not_found") };
-    let tags = tags(&standing.tags)?;
-    Ok(match (action, standing.status) {
+fn reason(candidate: Option<&Candidate>, action: &BulkAction) -> Result<&'static str, Fault> {
+    let Some(candidate) = candidate else { return Ok("not_found") };
+    let tags = tags(&candidate.tags)?;
+    Ok(match (action, candidate.status) {
         (BulkAction::AddTag(tag), _) if tags.contains(tag) => "already_tagged",
         (BulkAction::AddTag(_), _) if tags.len() >= MOST_TAGS => "too_many_tags",
         (BulkAction::RemoveTag(tag), _) if !tags.contains(tag) => "not_tagged",
@@ -149,8 +149,8 @@ fn reason(standing: Option<&Standing>, action: &BulkAction) -> Result<&'static s
     })
 }
 
-async fn standing(call: &Call, org: &OrgId, agents: &str) -> Result<Option<Standing>, Fault> {
-    Ok(changes::list_standings(call.db, org, agents).await?.into_iter().next())
+async fn candidate(call: &Call, org: &OrgId, agents: &str) -> Result<Option<Candidate>, Fault> {
+    Ok(changes::list_candidates(call.db, org, agents).await?.into_iter().next())
 }
 
 fn json(texts: &[impl serde::Serialize]) -> Result<String, Fault> {

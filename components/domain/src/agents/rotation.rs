@@ -10,7 +10,7 @@ use domain::{
     time::Timestamp,
 };
 use store::{
-    agents::rotation::{self, Pending, Standing},
+    agents::rotation::{self, KeyHolder, Pending},
     audit::Entry,
 };
 
@@ -55,7 +55,7 @@ async fn offer(
     call: &Call,
     key: &SealingKey,
     (org, agent): (&OrgId, &AgentId),
-    found: Standing,
+    found: KeyHolder,
     entry: &Entry,
 ) -> Result<Option<Pending>, store::Error> {
     let fresh = agent_key(&call::random());

@@ -27,15 +27,15 @@ impl Guest for Component {
         let call = Call::begin()?;
         let org = OrgId(by.org_id);
         let wanted = wanted(&filter);
-        let AuditRows { entries, next } = read(&call, &org, &filter, &wanted).await?;
+        let rows = read(&call, &org, &filter, &wanted).await?;
         // What was written since the first page was read is not counted with it.
-        let newest = entries.first().filter(|_| filter.before.is_none()).map(|it| it.seq + 1);
+        let newest = rows.entries.first().filter(|_| filter.before.is_none()).map(|it| it.seq + 1);
         let total = list::count(call.db, &org, &wanted, newest.unwrap_or(u64::MAX)).await?;
         let rest = match filter.before {
             None => total,
             Some(before) => list::count(call.db, &org, &wanted, before).await?,
         };
-        Ok(AuditPage { entries, total, rest, next })
+        Ok(AuditPage { rows, total, rest })
     }
 
     async fn next_entries(by: Actor, filter: AuditFilter) -> Result<AuditRows, Fault> {

@@ -55,8 +55,8 @@ fn wanted(request: &Request) -> Result<Wanted, Problem> {
 
 /// What cannot be carried out is counted all the same.
 async fn refuse(problem: Problem, address: String) -> Problem {
-    match distribution::refuse(address).await {
+    match distribution::count_refused(address).await {
         Ok(budget) => problem.counted(budget),
-        Err(error) => faults::download(error),
+        Err(cause) => faults::uncounted(cause, faults::TOO_MANY_DOWNLOADS),
     }
 }

@@ -58,9 +58,9 @@ async fn received(request: &mut Request) -> Result<EnrollRequest, Problem> {
 
 /// What cannot be carried out is counted all the same.
 async fn refuse(problem: Problem, address: String) -> Problem {
-    match enrollment::refuse(address).await {
+    match enrollment::count_refused(address).await {
         Ok(budget) => problem.counted(budget),
-        Err(error) => faults::enrollment(error),
+        Err(cause) => faults::uncounted(cause, faults::TOO_MANY_ENROLLMENTS),
     }
 }
 

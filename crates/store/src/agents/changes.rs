@@ -1,5 +1,5 @@
 //! What people do to `agents`: status and tags, of one or of many at once. Each is one statement that
-//! changes whom it may; whoever is not returned was not changed, and [`list_standings`] tells why.
+//! changes whom it may; whoever is not returned was not changed, and [`list_candidates`] tells why.
 
 use domain::{
     agents::{AgentStatus, MOST_TAGS},
@@ -19,7 +19,7 @@ pub struct Order<'a> {
 
 /// An agent, as far as it decides what may be done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct Candidate {
     pub id: AgentId,
     pub status: AgentStatus,
     /// JSON, an array of texts.
@@ -61,7 +61,7 @@ pub async fn record_update(
     order: Order<'_>,
     status: Option<AgentStatus>,
     tags: Option<&str>,
-) -> Result<Vec<Standing>, Error> {
+) -> Result<Vec<Candidate>, Error> {
     let sql = update!(
         "status = coalesce(?5, status), tags = coalesce(?6, tags)",
         "(?5 IS NULL OR status IN ('active', 'disabled'))"
@@ -75,13 +75,17 @@ pub async fn record_status(
     db: &impl Db,
     order: Order<'_>,
     status: AgentStatus,
-) -> Result<Vec<Standing>, Error> {
+) -> Result<Vec<Candidate>, Error> {
     let sql = update!("status = ?5", "status IN ('active', 'disabled') AND status <> ?5");
     run(db, sql, [order.params(), vec![status.as_str().into()]].concat()).await
 }
 
 /// Adds a tag at the end; to agents that lack it and have room for it.
-pub async fn record_tag(db: &impl Db, order: Order<'_>, tag: &str) -> Result<Vec<Standing>, Error> {
+pub async fn record_tag(
+    db: &impl Db,
+    order: Order<'_>,
+    tag: &str,
+) -> Result<Vec<Candidate>, Error> {
     let sql = update!(
         "tags = json_insert(tags, '$[#]', ?5)",
         "json_array_length(tags) < ?6 AND NOT EXISTS (SELECT 1 FROM json_each(tags) AS own WHERE own.value = ?5)"
@@ -91,7 +95,11 @@ pub async fn record_tag(db: &impl Db, order: Order<'_>, tag: &str) -> Result<Vec
 }
 
 /// Removes a tag, however often it is there; from agents that have it.
-pub async fn delete_tag(db: &impl Db, order: Order<'_>, tag: &str) -> Result<Vec<Standing>, Error> {
+pub async fn delete_tag(
+    db: &impl Db,
+    order: Order<'_>,
+    tag: &str,
+) -> Result<Vec<Candidate>, Error> {
     let sql = update!(
         "tags = (SELECT json_group_array(kept.value)
                    FROM (SELECT value FROM json_each(agents.tags) WHERE value <> ?5 ORDER BY key) AS kept)",
@@ -101,23 +109,23 @@ pub async fn delete_tag(db: &impl Db, order: Order<'_>, tag: &str) -> Result<Vec
 }
 
 /// How those of the ids stand that this organisation has.
-pub async fn list_standings(
+pub async fn list_candidates(
     db: &impl Db,
     org: &OrgId,
     agents: &str,
-) -> Result<Vec<Standing>, Error> {
+) -> Result<Vec<Candidate>, Error> {
     let sql = "SELECT agents.id, status, tags
                  FROM json_each(?1) AS wanted CROSS JOIN agents ON agents.id = wanted.value
                 WHERE org_id = ?2";
     run(db, sql, vec![agents.into(), org.into()]).await
 }
 
-async fn run(db: &impl Db, sql: &str, params: Vec<Value>) -> Result<Vec<Standing>, Error> {
+async fn run(db: &impl Db, sql: &str, params: Vec<Value>) -> Result<Vec<Candidate>, Error> {
     db.query(sql, &params).await?.into_iter().map(decode).collect()
 }
 
-fn decode(mut row: Row) -> Result<Standing, Error> {
-    Ok(Standing { id: AgentId(row.text(0)?), status: row.parsed(1)?, tags: row.text(2)? })
+fn decode(mut row: Row) -> Result<Candidate, Error> {
+    Ok(Candidate { id: AgentId(row.text(0)?), status: row.parsed(1)?, tags: row.text(2)? })
 }
 
 #[cfg(test)]
@@ -143,8 +151,8 @@ mod tests {
         work(Order { org: &org, agents, entry: &entry }).await
     }
 
-    fn ids(standings: Vec<Standing>) -> Vec<String> {
-        let mut ids: Vec<_> = standings.into_iter().map(|it| it.id.0).collect();
+    fn ids(candidates: Vec<Candidate>) -> Vec<String> {
+        let mut ids: Vec<_> = candidates.into_iter().map(|it| it.id.0).collect();
         ids.sort();
         ids
     }
@@ -232,10 +240,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn standings_are_of_ones_own_only() {
+    async fn candidates_are_of_ones_own_only() {
         let db = fleet().await;
-        let standings = list_standings(&db, &"org".into(), BOTH).await.unwrap();
-        assert_eq!(ids(standings), ["a1", "a2"]);
+        let candidates = list_candidates(&db, &"org".into(), BOTH).await.unwrap();
+        assert_eq!(ids(candidates), ["a1", "a2"]);
     }
 
     #[tokio::test]
@@ -245,7 +253,7 @@ mod tests {
                 drop(record_update(db, it, None, None).await);
                 drop(record_status(db, it, AgentStatus::Disabled).await);
                 drop(record_tag(db, it, "x").await);
-                drop(list_standings(db, it.org, BOTH).await);
+                drop(list_candidates(db, it.org, BOTH).await);
             })
             .await;
         })

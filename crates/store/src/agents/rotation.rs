@@ -18,14 +18,14 @@ pub struct Pending {
 
 /// An agent whose key somebody wants to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct KeyHolder {
     pub status: AgentStatus,
     /// The key that waits already.
     pub sealed: Option<Vec<u8>>,
 }
 
 /// `None` when this organisation has no such agent.
-pub async fn find(db: &impl Db, org: &OrgId, id: &AgentId) -> Result<Option<Standing>, Error> {
+pub async fn find(db: &impl Db, org: &OrgId, id: &AgentId) -> Result<Option<KeyHolder>, Error> {
     let rows = db
         .query(
             "SELECT status, pending_key_sealed FROM agents WHERE id = ?1 AND org_id = ?2",
@@ -34,7 +34,7 @@ pub async fn find(db: &impl Db, org: &OrgId, id: &AgentId) -> Result<Option<Stan
         .await?;
     let decode = |mut row: Row| {
         let sealed = if row.is_null(1) { None } else { Some(row.blob(1)?) };
-        Ok(Standing { status: row.parsed(0)?, sealed })
+        Ok(KeyHolder { status: row.parsed(0)?, sealed })
     };
     rows.into_iter().next().map(decode).transpose()
 }
@@ -66,7 +66,7 @@ pub async fn start(
 
 /// Lets this key wait in place of `unreadable`, which nobody can be given any more. Should its agent
 /// have it all the same, it opens like a previous key until `recoverable_until`, so that the agent
-/// gets this one, too; an earlier previous key that still opens is not given up for that.
+/// gets this one, too. An earlier previous key opens no more: whoever has this one gave that up.
 ///
 /// `None` when something else waits by now, or the agent is gone.
 pub async fn replace(
@@ -81,8 +81,8 @@ pub async fn replace(
         .query(
             "UPDATE agents
                 SET updated_at              = ?5,
-                    previous_key_digest     = iif(previous_key_expires_at > ?5, previous_key_digest, pending_key_digest),
-                    previous_key_expires_at = iif(previous_key_expires_at > ?5, previous_key_expires_at, ?8),
+                    previous_key_digest     = pending_key_digest,
+                    previous_key_expires_at = ?8,
                     pending_key_digest      = ?3,
                     pending_key_sealed      = ?4,
                     rotation_started_at     = ?5,
@@ -255,7 +255,17 @@ mod tests {
         assert_eq!(known.credentials.pending, Some(Digest::of("two")));
         // An agent that got it before is let in with it, and learns the new one.
         assert_eq!(known.credentials.previous, Some((Digest::of("one"), RECOVERABLE)));
-        replace_with(&db, "two", "three").await.unwrap();
+    }
+
+    /// Whoever has the key that waited has given up the one before.
+    #[tokio::test]
+    async fn a_key_that_was_replaced_opens_though_an_earlier_one_did() {
+        let db = Memory::migrated();
+        agent(&db, "key").await;
+        let sql = "UPDATE agents SET previous_key_digest = ?1, previous_key_expires_at = ?2";
+        run(&db, sql, &[(&Digest::of("earlier")).into(), RECOVERABLE.into()]).await;
+        rotate(&db, "org", "one", NOW).await.unwrap();
+        replace_with(&db, "one", "two").await.unwrap();
         let known = crate::devices::find_credentials(&db, &"a1".into()).await.unwrap().unwrap();
         assert_eq!(known.credentials.previous, Some((Digest::of("one"), RECOVERABLE)));
     }

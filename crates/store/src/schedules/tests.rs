@@ -284,6 +284,18 @@ async fn a_run_that_nobody_could_take_says_so() {
 }
 
 #[tokio::test]
+async fn an_error_is_of_the_last_time_it_came() {
+    let (db, seen) = due().await;
+    let advance = Advance { firing: None, error: Some("nobody"), next: Some(LATER), ..firing("") };
+    assert!(claim(&db, &seen, advance, NOW).await.unwrap());
+    let seen = find(&db, &"org".into(), &"s1".into()).await.unwrap().unwrap();
+    assert_eq!(seen.last_error_at, Some(NOW));
+    assert!(claim(&db, &seen, advance, LATER).await.unwrap());
+    let seen = find(&db, &"org".into(), &"s1".into()).await.unwrap().unwrap();
+    assert_eq!(seen.last_error_at, Some(LATER));
+}
+
+#[tokio::test]
 async fn deleting_is_repeatable_and_hides() {
     let (db, _) = due().await;
     let (org, id) = ("org".into(), "s1".into());

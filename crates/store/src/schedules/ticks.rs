@@ -63,7 +63,7 @@ pub struct Advance<'a> {
     pub members: Option<&'a str>,
     pub skipped: u32,
     pub firing: Option<Firing<'a>>,
-    /// Kept for people to see, with the time since when it is so; none forgets the one before.
+    /// Kept for people to see, with the time of it; none forgets the one before.
     pub error: Option<&'a str>,
     /// Whether this was its last run.
     pub completes: bool,
@@ -84,8 +84,7 @@ pub async fn claim(
                     status = iif(?7, 'completed', status),
                     skipped_runs = skipped_runs + ?8, last_skipped_at = iif(?8 > 0, ?6, last_skipped_at),
                     failing_since = NULL, retry_at = NULL,
-                    last_error = ?9,
-                    last_error_at = CASE WHEN ?9 IS NULL THEN NULL WHEN ?9 = last_error THEN last_error_at ELSE ?6 END,
+                    last_error = ?9, last_error_at = iif(?9 IS NULL, NULL, ?6),
                     version = version + 1, updated_at = ?6,
                     firing = ?10, targets = ?11, advance = ?12
               WHERE id = ?1 AND next_run_at = ?2 AND version = ?3 AND status = 'active'

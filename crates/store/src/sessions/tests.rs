@@ -151,23 +151,42 @@ async fn a_new_password_ends_every_other_session() {
 }
 
 #[tokio::test]
-async fn an_account_has_fifty_sessions_at_most() {
+async fn an_account_has_fifty_living_sessions_at_most() {
     let db = Memory::migrated();
     started(&db).await;
     for n in 0..60 {
         start(&db, &format!("t{n:02}"), &n.to_string()).await;
     }
-    assert_eq!(integer(&db, "SELECT count(*) FROM sessions").await, Some(50));
-    assert!(admitted(&db, "t59", Kind::Local, NOW).await.is_some());
+    let living = "SELECT count(*) FROM sessions WHERE ended_at IS NULL";
+    assert_eq!(integer(&db, living).await, Some(50));
+    assert_eq!(admitted(&db, "t09", Kind::Local, NOW).await, None);
+    assert!(admitted(&db, "t10", Kind::Local, NOW).await.is_some());
+    assert!(!rotated(&db, "9", "next", NOW).await);
 }
 
 #[tokio::test]
-async fn the_long_dead_are_swept() {
+async fn sessions_that_ended_count_for_none() {
     let db = Memory::migrated();
     started(&db).await;
+    for n in 0..60 {
+        start(&db, &format!("t{n:02}"), &n.to_string()).await;
+        assert!(ended(&db, &n.to_string()).await);
+    }
+    assert!(admitted(&db, "s1", Kind::Local, NOW).await.is_some());
+}
+
+/// One session may have thousands of refresh tokens, which would go with it.
+#[tokio::test]
+async fn signing_in_deletes_no_refresh_token() {
+    let db = Memory::migrated();
+    started(&db).await;
+    assert!(rotated(&db, "first", "second", NOW).await);
     run(&db, "UPDATE sessions SET expires_at = ?1", &[(NOW - Span::days(31)).into()]).await;
-    start(&db, "s2", "another").await;
-    assert_eq!(integer(&db, "SELECT count(*) FROM sessions").await, Some(1));
+    for n in 0..50 {
+        start(&db, &format!("t{n:02}"), &n.to_string()).await;
+    }
+    assert_eq!(integer(&db, "SELECT count(*) FROM sessions").await, Some(51));
+    assert_eq!(integer(&db, "SELECT count(*) FROM rotated_refresh_tokens").await, Some(1));
 }
 
 async fn waiting(db: &Memory) {
@@ -324,5 +343,6 @@ async fn admission_scans_nothing() {
         drop(device_logins::claim(db, &digest, &new, NOW, &by).await);
     })
     .await
+    .uses("sessions_by_account")
     .never_scans();
 }

@@ -6,8 +6,7 @@
 
 use domain::{
     devices::Presented,
-    ids::{OrgId, TaskId},
-    platform::Platform,
+    ids::{AgentId, TaskId},
     rate_limit::{Budget, DEVICE, Limit, RESULTS},
     tasks::{DOWNLOAD_ALLOWANCE, REPORTING_ALLOWANCE, TaskStatus},
     time::Timestamp,
@@ -15,7 +14,10 @@ use domain::{
 
 use crate::{
     Db, Error, Row, Value,
-    devices::{Admitted, authenticated, budget, guard, within_budget, within_results_budget},
+    devices::{
+        Admitted, authenticated, budget, decode_admitted, guard, within_budget,
+        within_results_budget,
+    },
     tasks::{BEYOND, Task, decode, task_columns},
 };
 
@@ -124,8 +126,8 @@ pub async fn record_result(
                   '$.hostname',  coalesce(nullif(json_extract(?7, '$.hostname'), ''), agents.hostname),
                   '$.os',        coalesce(nullif(json_extract(?7, '$.os'), ''), agents.os),
                   '$.arch',      coalesce(nullif(json_extract(?7, '$.arch'), ''), agents.arch)),
-                -- The first attempt to store it follows at once. Were this to appear only then, the row
-                -- would change its size, and all of the result be written twice.
+                -- Room for the attempt to store it, which mostly follows at once: were the row to change
+                -- its size then, all of the result would be written twice. Nobody is shown it before.
                 last_ingest_attempt_at = iif(tasks.type = 'execute_test', ?3, tasks.last_ingest_attempt_at),
                 report_used      = iif(agents.results_started_at > ?4, agents.results_used + 1, 1),
                 report_window_at = iif(agents.results_started_at > ?4, agents.results_started_at, ?3)
@@ -142,11 +144,12 @@ pub async fn record_result(
     record(db, sql, &params, RESULTS, now).await
 }
 
-/// Counts the repeated result of the uninstallation that ended its agent, whose own key opens this
-/// much longer: an agent that missed the answer would otherwise ask for it for ever (D-68).
+/// Authenticates and counts a result that was not recorded. That of the uninstallation that ended its
+/// agent, whose own key opens this much longer, may be repeated: an agent that missed the answer would
+/// otherwise ask for it for ever (D-68).
 ///
-/// `None` for every other task, agent or key, and over budget.
-pub async fn admit_farewell(
+/// `None` when the key does not open or the budget is spent; [`is_farewell`] helps to tell which.
+pub async fn admit(
     db: &impl Db,
     device: &Presented,
     id: &TaskId,
@@ -161,11 +164,14 @@ pub async fn admit_farewell(
                     SET results_used       = iif(results_started_at > ?4, results_used + 1, 1),
                         results_started_at = iif(results_started_at > ?4, results_started_at, ?3),
                         rejected_since     = NULL
-                  WHERE agents.id = ?1 AND agents.status = 'uninstalled'
-                    AND ?2 IN (agents.key_digest, agents.pending_key_digest)
-                    AND EXISTS (SELECT 1 FROM tasks
-                                 WHERE tasks.id = ?6 AND tasks.agent_id = ?1
-                                   AND tasks.type = 'uninstall' AND tasks.ended_by = 'result')
+                  WHERE agents.id = ?1
+                    AND (",
+                authenticated!(),
+                "        OR agents.status = 'uninstalled'
+                            AND ?2 IN (agents.key_digest, agents.pending_key_digest)
+                            AND EXISTS (SELECT 1 FROM tasks
+                                         WHERE tasks.id = ?6 AND tasks.agent_id = ?1
+                                           AND tasks.type = 'uninstall' AND tasks.ended_by = 'result'))
                     AND ",
                 within_results_budget!(),
                 " RETURNING results_used, results_started_at, org_id, os, arch"
@@ -173,14 +179,19 @@ pub async fn admit_farewell(
             &params,
         )
         .await?;
-    let decode = |mut row: Row| {
-        Ok(Admitted {
-            budget: budget(&mut row, 0, RESULTS, now)?,
-            org: OrgId(row.text(2)?),
-            platform: Platform { os: row.parsed(3)?, arch: row.parsed(4)? },
-        })
-    };
-    rows.into_iter().next().map(decode).transpose()
+    rows.into_iter().next().map(|row| decode_admitted(row, RESULTS, now)).transpose()
+}
+
+/// Whether the task is the uninstallation that ended its agent.
+pub async fn is_farewell(db: &impl Db, agent: &AgentId, id: &TaskId) -> Result<bool, Error> {
+    let rows = db
+        .query(
+            "SELECT 1 FROM tasks
+              WHERE id = ?1 AND agent_id = ?2 AND type = 'uninstall' AND ended_by = 'result'",
+            &[id.into(), agent.into()],
+        )
+        .await?;
+    Ok(!rows.is_empty())
 }
 
 async fn record(

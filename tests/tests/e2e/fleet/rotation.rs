@@ -120,6 +120,10 @@ async fn whoever_has_a_key_that_was_replaced_is_let_in_and_gets_the_new_one() {
     let mut agent = enroll(&app, "ws-1").await;
     let shown = |agent: serde_json::Value| agent["previous_key_expires_at"].clone();
     assert_eq!(shown(operator.agent(agent.id()).await), json!(null));
+    // An earlier key still opens, but who has the next one has it no more.
+    operator.rotate_key(agent.id()).await;
+    assert_eq!(agent.heartbeat().await, Heard::Answered { status: 200, adopted_key: true });
+    agent.get("/api/agent/tasks").send().await.expect(204);
     agent.identity.agent_key = operator.rotate_key(agent.id()).await;
     forget_the_secret(&app);
     operator.rotate_key(agent.id()).await;

@@ -27,9 +27,8 @@ pub(super) async fn start(actor: Actor, filter: AuditFilter, format: Format) -> 
     let filter = AuditFilter { limit: PAGE, ..filter };
     let first = audit::list_entries(actor.clone(), filter.clone()).await?;
     let total = first.rest.min(MOST_ROWS);
-    let first = AuditRows { entries: first.entries, next: first.next };
     let (writer, content) = wit_stream::new();
-    wasip3::spawn(write(actor, filter, format, first, writer));
+    wasip3::spawn(write(actor, filter, format, first.rows, writer));
     let (name, kind) = match format {
         Format::Csv => ("audit.csv", "text/csv; charset=utf-8; header=present"),
         Format::Ndjson => ("audit.ndjson", "application/x-ndjson"),

@@ -44,9 +44,9 @@ pub(crate) async fn list(caller: Caller<ManageUsers>, request: Request) -> Answe
     }
     let page = audit::list_entries(caller.actor(), filter).await?;
     let page = Page {
-        entries: page.entries.into_iter().map(Into::into).collect(),
+        entries: page.rows.entries.into_iter().map(Into::into).collect(),
         total: page.total,
-        next_cursor: page.next.map(|it| cursor::encode(&it)).transpose()?,
+        next_cursor: page.rows.next.map(|it| cursor::encode(&it)).transpose()?,
     };
     Response::data(StatusCode::OK, &page)
 }

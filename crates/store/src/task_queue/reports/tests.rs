@@ -160,8 +160,12 @@ async fn an_uninstalled_agent_is_no_longer_known() {
     assert_eq!(next, None);
 }
 
-async fn bids_farewell(db: &Memory, key: &str, id: &str) -> bool {
-    admit_farewell(db, &device(key), &id.into(), NOW).await.unwrap().is_some()
+async fn admitted(db: &Memory, key: &str, id: &str) -> bool {
+    admit(db, &device(key), &id.into(), NOW).await.unwrap().is_some()
+}
+
+async fn said_farewell(db: &Memory, id: &str) -> bool {
+    is_farewell(db, &"a1".into(), &id.into()).await.unwrap()
 }
 
 // fleet.md §8.11 item 8, D-68
@@ -169,12 +173,13 @@ async fn bids_farewell(db: &Memory, key: &str, id: &str) -> bool {
 async fn the_result_that_ended_its_agent_may_be_repeated() {
     let db = with_task("executing").await;
     run(&db, "UPDATE tasks SET type = 'uninstall'", &[]).await;
-    assert!(!bids_farewell(&db, "key", "t1").await, "it has not ended yet");
+    assert!(!said_farewell(&db, "t1").await, "it has not ended yet");
     submit(&db).await.unwrap();
-    assert!(bids_farewell(&db, "key", "t1").await);
+    assert!(admitted(&db, "key", "t1").await);
     assert_eq!(integer(&db, "SELECT results_used FROM agents").await, Some(2), "it is counted");
     run(&db, "UPDATE agents SET results_used = 300", &[]).await;
-    assert!(!bids_farewell(&db, "key", "t1").await, "over budget");
+    assert!(!admitted(&db, "key", "t1").await, "over budget");
+    assert!(said_farewell(&db, "t1").await);
 }
 
 #[tokio::test]
@@ -183,10 +188,30 @@ async fn nothing_else_of_an_agent_that_is_gone_is_let_in() {
     run(&db, "UPDATE tasks SET type = 'uninstall'", &[]).await;
     task(&db, "t2", "completed").await;
     submit(&db).await.unwrap();
-    assert!(!bids_farewell(&db, "other", "t1").await, "another key");
-    assert!(!bids_farewell(&db, "key", "t2").await, "another task");
+    assert!(!admitted(&db, "other", "t1").await, "another key");
+    assert!(!admitted(&db, "key", "t2").await, "another task");
+    assert!(!said_farewell(&db, "t2").await);
     run(&db, "UPDATE agents SET status = 'decommissioned'", &[]).await;
-    assert!(!bids_farewell(&db, "key", "t1").await, "a person ended the agent");
+    assert!(!admitted(&db, "key", "t1").await, "a person ended the agent");
+}
+
+#[tokio::test]
+async fn a_result_that_is_not_recorded_is_counted_with_the_results() {
+    let db = with_task("completed").await;
+    assert!(admitted(&db, "key", "t1").await);
+    assert!(!admitted(&db, "other", "t1").await);
+    let spent = "SELECT budget_used * 1000 + results_used FROM agents";
+    assert_eq!(integer(&db, spent).await, Some(1));
+}
+
+#[tokio::test]
+async fn no_attempt_to_store_a_result_is_shown_before_there_was_one() {
+    let db = with_task("executing").await;
+    let attempted = |task: Task| (task.ingest_attempts, task.last_ingest_attempt_at);
+    assert_eq!(attempted(submit(&db).await.unwrap().task), (0, None));
+    crate::results::record_attempt(&db, &"t1".into(), NOW).await.unwrap();
+    let task = find(&db, &"org".into(), &"t1".into()).await.unwrap().unwrap();
+    assert_eq!(attempted(task), (1, Some(NOW)));
 }
 
 #[tokio::test]
@@ -238,7 +263,8 @@ async fn reporting_scans_nothing() {
         drop(record_progress(db, &device, &id, TaskStatus::Executing, NOW).await);
         drop(record_failure(db, &device, &id, None, NOW).await);
         drop(record_result(db, &device, &id, BODY, NOW).await);
-        drop(admit_farewell(db, &device, &id, NOW).await);
+        drop(admit(db, &device, &id, NOW).await);
+        drop(is_farewell(db, &device.agent, &id).await);
     })
     .await
     .never_scans();
