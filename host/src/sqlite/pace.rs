@@ -19,6 +19,9 @@ const LONG: Duration = Duration::from_millis(1);
 const TIMES: u8 = 2;
 const MAX_REMEMBERED: usize = 4096;
 
+/// The statement that ends a transaction, and whatever does so at the end of another.
+pub(super) const COMMIT: (&str, bool) = ("COMMIT", true);
+
 #[derive(Default)]
 pub(super) struct Pace {
     /// How often in a row a statement took long.
@@ -34,6 +37,24 @@ impl Pace {
         let start = Instant::now();
         let result = if was_long { blocking::run(work) } else { work() };
         self.note(statement, start.elapsed() >= LONG);
+        result
+    }
+
+    /// Runs a statement that commits by itself. What it takes from the instant at
+    /// which `work` says that the commit began is the disk's doing, not the statement's.
+    pub(super) fn run_to_commit<T>(
+        &self,
+        statement: (&str, bool),
+        work: impl FnOnce() -> (T, Option<Instant>),
+    ) -> T {
+        let was_long = self.is_long(statement) || self.is_long(COMMIT);
+        let start = Instant::now();
+        let (result, committing) = if was_long { blocking::run(work) } else { work() };
+        let end = Instant::now();
+        self.note(statement, committing.unwrap_or(end) - start >= LONG);
+        if let Some(committing) = committing {
+            self.note(COMMIT, end - committing >= LONG);
+        }
         result
     }
 

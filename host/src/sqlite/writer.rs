@@ -22,7 +22,7 @@ use super::{
     BUSY_TIMEOUT,
     alarm::Alarm,
     database::{Database, Tuning},
-    pace::Pace,
+    pace::{COMMIT, Pace},
     statement::{self, Outcome, Ran},
     verb,
 };
@@ -46,6 +46,8 @@ struct Shared {
     alarm: Arc<Alarm>,
     tuning: Tuning,
     repeated: Arc<Repeated>,
+    /// When the last commit began.
+    committing: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Notices a row that gets the number of the last one, which `SQLite` shows nobody.
@@ -173,7 +175,14 @@ impl Shared {
                 seen.is_seen.store(true, Relaxed);
             }
         }))?;
-        Ok(Self { connection, alarm, tuning: Tuning::default(), repeated })
+        let committing = Arc::<Mutex<Option<Instant>>>::default();
+        let begun = committing.clone();
+        connection.commit_hook(Some(move || {
+            *lock(&begun) = Some(Instant::now());
+            // To go on with it.
+            false
+        }))?;
+        Ok(Self { connection, alarm, tuning: Tuning::default(), repeated, committing })
     }
 
     fn tune(&mut self, tuning: &Tuning) -> rusqlite::Result<()> {
@@ -202,8 +211,7 @@ impl Shared {
                 _ => return Err(self.apart()),
             }
         }
-        let commit = || self.execute("COMMIT");
-        pace.run(("COMMIT", true), commit).map_err(|_| self.apart())?;
+        pace.run(COMMIT, || self.execute(COMMIT.0)).map_err(|_| self.apart())?;
         Ok(written)
     }
 
@@ -227,8 +235,16 @@ impl Shared {
         let last = self.connection.last_insert_rowid();
         self.repeated.expect(last);
         self.alarm.begin();
+        let known_as = (&*order.sql, true);
         let work = || statement::run(&self.connection, &order.sql, &order.parameters, true);
-        let outcome = match pace.run((&order.sql, true), work) {
+        let ran = if self.connection.is_autocommit() {
+            *lock(&self.committing) = None;
+            let committing = || lock(&self.committing).map(Instant::into_std);
+            pace.run_to_commit(known_as, || (work(), committing()))
+        } else {
+            pace.run(known_as, work)
+        };
+        let outcome = match ran {
             Ran::Done(outcome) => outcome,
             Ran::Busy(error) => return Err(Undone::Busy(error)),
             Ran::Writes => Outcome::failed("a statement that may write was told that it may not"),

@@ -1,6 +1,7 @@
 //! Guests that write at the same time, each with a connection of its own.
 
 use futures::{future::join_all, poll};
+use rusqlite::hooks::Wal;
 
 use super::*;
 use crate::sqlite::{
@@ -164,6 +165,33 @@ async fn a_transaction_goes_on_beside_those_who_wait_for_it() {
     tokio::time::timeout(BUSY_TIMEOUT / 2, goes_on).await.expect("it waits for nobody");
     assert!(write.await.failure.is_none());
     assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2);
+}
+
+#[tokio::test]
+async fn a_slow_disk_makes_no_statement_long() {
+    let file = File::with(&["PRAGMA journal_mode = wal", "CREATE TABLE t (n INTEGER)"]).await;
+    let (guest, insert) = (file.guest(), "INSERT INTO t VALUES (1)");
+    guest.ok(insert).await;
+    let slow = |_: &mut Wal, _| {
+        std::thread::sleep(Duration::from_millis(2));
+        Ok(())
+    };
+    lock(&file.database.shared.connection)
+        .as_mut()
+        .unwrap()
+        .connection
+        .wal_hook(Some(slow))
+        .unwrap();
+    guest.ok(insert).await;
+    guest.ok(insert).await;
+    assert!(file.database.pace.is_long(COMMIT));
+    // The kernel may let others run in between, but hardly ever.
+    let short = async {
+        while file.database.pace.is_long((insert, true)) {
+            guest.ok(insert).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), short).await.unwrap();
 }
 
 #[tokio::test]
