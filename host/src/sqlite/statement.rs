@@ -57,7 +57,8 @@ pub(super) fn run(
     let failure = match query(connection, sql, parameters, may_write, &mut outcome) {
         Ok(()) => return Ran::Done(outcome),
         Err(Stopped::Writes) => return Ran::Writes,
-        Err(Stopped::Sqlite(error)) if outcome.rows.is_empty() && can_wait(connection, &error) => {
+        // SQLite took back what it did, and of the rows nobody has seen any.
+        Err(Stopped::Sqlite(error)) if can_wait(connection, &error) => {
             return Ran::Busy(error.to_string());
         }
         Err(Stopped::Sqlite(error)) => error.to_string(),

@@ -86,6 +86,15 @@ enum Undone {
     Apart,
 }
 
+impl Undone {
+    fn by(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => Self::Busy(error.to_string()),
+            _ => Self::Apart,
+        }
+    }
+}
+
 /// Runs a statement that changes rows, in autocommit. Dropped before its turn, it does nothing.
 pub(super) async fn write(
     database: &Arc<Database>,
@@ -194,10 +203,16 @@ impl Shared {
     }
 
     fn together(&self, orders: &[Order], pace: &Pace) -> Result<Vec<Written>, Undone> {
-        self.execute("BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy) => Undone::Busy(error.to_string()),
-            _ => Undone::Apart,
-        })?;
+        self.execute("BEGIN IMMEDIATE").map_err(|it| Undone::by(&it))?;
+        let written = self.in_transaction(orders, pace);
+        if written.is_err() && !self.connection.is_autocommit() {
+            // Should this fail, so will the next statement.
+            drop(self.execute("ROLLBACK"));
+        }
+        written
+    }
+
+    fn in_transaction(&self, orders: &[Order], pace: &Pace) -> Result<Vec<Written>, Undone> {
         let start = Instant::now();
         let mut written = Vec::with_capacity(orders.len());
         for order in orders.iter().take_while(|it| it.tuning == self.tuning) {
@@ -205,22 +220,15 @@ impl Shared {
             if !written.is_empty() && (start.elapsed() >= LONGEST || is_long()) {
                 break;
             }
+            let ran = self.run(order, pace)?;
             // Some failures roll everything back.
-            match self.run(order, pace) {
-                Ok(ran) if !self.connection.is_autocommit() => written.push(ran),
-                _ => return Err(self.apart()),
+            if self.connection.is_autocommit() {
+                return Err(Undone::Apart);
             }
+            written.push(ran);
         }
-        pace.run(COMMIT, || self.execute(COMMIT.0)).map_err(|_| self.apart())?;
+        pace.run(COMMIT, || self.execute(COMMIT.0)).map_err(|it| Undone::by(&it))?;
         Ok(written)
-    }
-
-    fn apart(&self) -> Undone {
-        if !self.connection.is_autocommit() {
-            // Should this fail, so will the next statement.
-            drop(self.execute("ROLLBACK"));
-        }
-        Undone::Apart
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {

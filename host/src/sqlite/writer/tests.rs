@@ -151,6 +151,26 @@ async fn a_file_that_is_anothers_is_waited_for() {
     assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2);
 }
 
+/// With a rollback journal a commit waits for readers, after the rows of a statement are there.
+#[tokio::test]
+async fn a_reader_is_waited_for() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let (reader, guest, second) = (file.guest(), file.guest(), file.guest());
+    for among in [1, 2] {
+        *lock(&file.database.shared.connection) = None;
+        reader.ok("BEGIN").await;
+        reader.ok("SELECT * FROM t").await;
+        let guests = [&guest, &second].into_iter().take(among);
+        let write = async |it: &Guest| it.ask("INSERT INTO t VALUES (1) RETURNING n").await;
+        let mut writes = Box::pin(join_all(guests.map(write)));
+        is_refused_once(&file, &mut writes).await;
+        reader.ok("COMMIT").await;
+        let written = writes.await;
+        assert!(written.iter().all(|it| it.failure.is_none() && it.rows.len() == 1), "{among}");
+    }
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 3);
+}
+
 #[tokio::test]
 async fn a_transaction_goes_on_beside_those_who_wait_for_it() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
