@@ -84,6 +84,8 @@ enum Undone {
     Busy(String),
     /// One of the statements took the others with it.
     Apart,
+    /// This one did, because it ran too long.
+    Late(usize, Box<Written>),
 }
 
 impl Undone {
@@ -142,6 +144,11 @@ async fn run(database: &Database, mut orders: VecDeque<Order>) {
                 }
             }
             Err(Undone::Apart) => most = 1,
+            // Again it would take as long.
+            Err(Undone::Late(index, late)) => {
+                let order = orders.remove(index).expect("it is one of those that ran");
+                drop(order.answer.send(*late));
+            }
             Err(Undone::Busy(_)) if Instant::now() < deadline => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(20));
@@ -223,7 +230,12 @@ impl Shared {
             let ran = self.run(order, pace)?;
             // Some failures roll everything back.
             if self.connection.is_autocommit() {
-                return Err(Undone::Apart);
+                let is_late = self.alarm.is_over();
+                return Err(if is_late {
+                    Undone::Late(written.len(), ran.into())
+                } else {
+                    Undone::Apart
+                });
             }
             written.push(ran);
         }

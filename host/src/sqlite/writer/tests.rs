@@ -1,7 +1,10 @@
 //! Guests that write at the same time, each with a connection of its own.
 
 use futures::{future::join_all, poll};
-use rusqlite::hooks::Wal;
+use rusqlite::{
+    functions::{Context, FunctionFlags},
+    hooks::Wal,
+};
 
 use super::*;
 use crate::sqlite::{
@@ -115,6 +118,33 @@ async fn what_runs_too_long_is_interrupted_wherever_it_runs() {
     assert!(beside.failure.is_none(), "{:?}", beside.failure);
     guest.ok("BEGIN").await;
     assert_eq!(error(guest.ask(&sql).await), "interrupted");
+    assert_eq!(guest.number("SELECT sum(n) FROM t").await, 1);
+}
+
+#[tokio::test]
+async fn what_runs_too_long_runs_once() {
+    let file = File::limited(Duration::from_millis(100), &["CREATE TABLE t (n INTEGER)"]).await;
+    let (guest, neighbour) = (file.guest(), file.guest());
+    guest.ok("INSERT INTO t VALUES (0)").await;
+    let runs = Arc::new(AtomicI64::new(0));
+    let counted = runs.clone();
+    let count = move |_: &Context<'_>| Ok(counted.fetch_add(1, Relaxed));
+    let flags = FunctionFlags::SQLITE_UTF8;
+    lock(&file.database.shared.connection)
+        .as_mut()
+        .unwrap()
+        .connection
+        .create_scalar_function("run", 0, flags, count)
+        .unwrap();
+    let sql = format!(
+        "INSERT INTO t SELECT run() UNION ALL
+         SELECT * FROM ({ENDLESS} SELECT n FROM all_numbers WHERE n < 0)"
+    );
+    let (written, beside) =
+        tokio::join!(guest.ask(&sql), neighbour.ask("INSERT INTO t VALUES (1)"));
+    assert_eq!(error(written), "interrupted");
+    assert!(beside.failure.is_none(), "{:?}", beside.failure);
+    assert_eq!(runs.load(Relaxed), 1);
     assert_eq!(guest.number("SELECT sum(n) FROM t").await, 1);
 }
 
