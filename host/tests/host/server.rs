@@ -211,3 +211,33 @@ async fn a_guest_may_answer_before_a_small_body_has_come() {
     tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap();
     assert_eq!(&begun, b"HTTP/1.1 200");
 }
+
+/// Sends a request whose client waits to be told to send its body.
+async fn expecting(server: &Server, path: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n");
+    let request = format!("{head}connection: close\r\nexpect: 100-continue\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut begun = vec![0; 12];
+    let read = stream.read_exact(&mut begun);
+    tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap();
+    (stream, String::from_utf8(begun).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_nobody_reads_is_not_asked_for() {
+    let server = serve(|_| {}).await;
+    assert_eq!(expecting(&server, "/.well-known/spin/other").await.1, "HTTP/1.1 404");
+    assert_eq!(expecting(&server, "/sleep/200").await.1, "HTTP/1.1 200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_read_is_asked_for() {
+    let server = serve(|_| {}).await;
+    let (mut stream, mut answer) = expecting(&server, "/length").await;
+    assert_eq!(answer, "HTTP/1.1 100");
+    stream.write_all(b"body").await.unwrap();
+    let read = stream.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap();
+    assert!(answer.contains("HTTP/1.1 200 "), "{answer}");
+}
