@@ -17,6 +17,10 @@ async fn the_next_guest_of_a_connection_is_not_told_of_the_last_ones() {
     second.ok("INSERT INTO t VALUES (8, 0)").await;
     assert_eq!(second.number("SELECT changes() * 100 + last_insert_rowid()").await, 108);
     second.ok("COMMIT").await;
+    drop(second);
+    let third = file.guest();
+    assert_eq!((third.changes(), third.last_insert_rowid()), (0, 0));
+    assert_eq!(third.number(ASKED).await, 0);
 }
 
 #[tokio::test]
