@@ -71,8 +71,13 @@ impl Pace {
 
     fn note(&self, statement: (&str, bool), is_long: bool) {
         let mut long = self.lock();
-        if is_long && long.len() < MAX_REMEMBERED {
-            let times = long.entry(self.known_as(statement)).or_default();
+        if is_long {
+            let statement = self.known_as(statement);
+            // Texts that never come again must not keep out those that do, which are soon back.
+            if long.len() >= MAX_REMEMBERED && !long.contains_key(&statement) {
+                long.clear();
+            }
+            let times = long.entry(statement).or_default();
             *times = times.saturating_add(1);
         } else if !long.is_empty() {
             long.remove(&self.known_as(statement));
@@ -90,22 +95,46 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use std::thread::sleep;
-
     use super::*;
+
+    const SLOW: (&str, bool) = ("slow", true);
 
     #[test]
     fn what_took_long_twice_is_long_until_it_is_short() {
         let pace = Pace::default();
-        let slow = ("slow", true);
-        pace.run(slow, || sleep(LONG * 2));
-        assert!(!pace.is_long(slow), "once is not enough");
-        pace.run(slow, || sleep(LONG * 2));
-        assert!(pace.is_long(slow));
+        pace.note(SLOW, true);
+        assert!(!pace.is_long(SLOW), "once is not enough");
+        pace.note(SLOW, true);
+        assert!(pace.is_long(SLOW));
         assert!(!pace.is_long(("slow", false)) && !pace.is_long(("other", true)));
-        pace.run(slow, || ());
-        assert!(!pace.is_long(slow));
-        pace.run(slow, || sleep(LONG * 2));
-        assert!(!pace.is_long(slow), "times before a short one do not count");
+        pace.note(SLOW, false);
+        assert!(!pace.is_long(SLOW));
+        pace.note(SLOW, true);
+        assert!(!pace.is_long(SLOW), "times before a short one do not count");
+    }
+
+    #[test]
+    fn many_that_took_long_keep_none_out() {
+        let pace = Pace::default();
+        for number in 0..MAX_REMEMBERED {
+            pace.note((&number.to_string(), true), true);
+        }
+        pace.note(SLOW, true);
+        pace.note(SLOW, true);
+        assert!(pace.is_long(SLOW));
+        for number in 1..MAX_REMEMBERED {
+            pace.note((&number.to_string(), true), true);
+        }
+        pace.note(SLOW, true);
+        assert!(pace.is_long(SLOW), "it was there when the table was full");
+    }
+
+    #[test]
+    fn what_takes_long_is_noted() {
+        let pace = Pace::default();
+        for _ in 0..TIMES {
+            pace.run(SLOW, || std::thread::sleep(LONG * 2));
+        }
+        assert!(pace.is_long(SLOW));
     }
 }
