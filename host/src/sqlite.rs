@@ -134,7 +134,7 @@ impl HostConnection for Instance {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, Error>> {
         let connection = self.table.get(&handle)?.clone();
-        let Outcome { columns, rows, failure } = connection.execute(sql, parameters).await;
+        let Outcome { columns, rows, failure, .. } = connection.execute(sql, parameters).await;
         Ok(failure.map_or(Ok(QueryResult { columns, rows }), Err))
     }
 
@@ -170,7 +170,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<Instance> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Executed, Error>> {
         let connection = connection(accessor, &handle)?;
-        let Outcome { columns, rows, failure } = connection.execute(sql, parameters).await;
+        let Outcome { columns, rows, failure, .. } = connection.execute(sql, parameters).await;
         accessor.with(|mut access| {
             let rows = StreamReader::new(&mut access, rows)?;
             let result = async move { wasmtime::error::Ok(failure.map_or(Ok(()), Err)) };

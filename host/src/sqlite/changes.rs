@@ -33,16 +33,14 @@ struct State {
 impl Changes {
     /// Notes what the shared connection did; `own` is the guest's.
     pub(super) fn elsewhere(&self, written: &Written, own: &Connection) {
-        if written.outcome.failure.is_some() {
-            return;
-        }
+        let Some(changes) = written.changes else { return };
         let mut state = self.state();
         if !state.is_split {
             state.is_split = true;
             state.last_insert_rowid = own.last_insert_rowid();
         }
-        state.changes = Some(written.changes);
-        state.total += written.changes;
+        state.changes = Some(changes);
+        state.total += written.total;
         state.last_insert_rowid = written.inserted.unwrap_or(state.last_insert_rowid);
     }
 

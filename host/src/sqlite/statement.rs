@@ -22,6 +22,8 @@ pub(super) enum Ran {
 /// A failure goes with columns and rows as far as they came.
 #[derive(Default)]
 pub(super) struct Outcome {
+    /// Whether it was understood, and had all that it asks for.
+    pub(super) is_begun: bool,
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<RowResult>,
     pub(super) failure: Option<Error>,
@@ -105,6 +107,7 @@ fn step(
     }
     outcome.columns = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(Bound)))?;
+    outcome.is_begun = true;
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let mut values = Vec::with_capacity(outcome.columns.len());

@@ -74,7 +74,10 @@ struct Order {
 #[derive(Default)]
 pub(super) struct Written {
     pub(super) outcome: Outcome,
-    pub(super) changes: u64,
+    /// `None` where it never began.
+    pub(super) changes: Option<u64>,
+    /// What triggers and foreign keys changed included.
+    pub(super) total: u64,
     /// The row id of the last row that it inserted.
     pub(super) inserted: Option<i64>,
 }
@@ -253,6 +256,7 @@ impl Shared {
             return Ok(Written::default());
         }
         let last = self.connection.last_insert_rowid();
+        let total = self.connection.total_changes();
         self.repeated.expect(last);
         self.alarm.begin();
         let known_as = (&*order.sql, true);
@@ -269,10 +273,12 @@ impl Shared {
             Ran::Busy(error) => return Err(Undone::Busy(error)),
             Ran::Writes => Outcome::failed("a statement that may write was told that it may not"),
         };
-        let changes = if outcome.failure.is_none() { self.connection.changes() } else { 0 };
+        // After a failure it is none, or what OR FAIL kept.
+        let changes = outcome.is_begun.then(|| self.connection.changes());
+        let total = self.connection.total_changes() - total;
         let inserted = Some(self.connection.last_insert_rowid())
             .filter(|it| *it != last || (self.repeated.is_seen() && verb::inserts(&order.sql)));
-        Ok(Written { outcome, changes, inserted })
+        Ok(Written { outcome, changes, total, inserted })
     }
 }
 
