@@ -56,9 +56,7 @@ impl Connection {
     }
 
     fn changes_rows(&self, sql: &str) -> bool {
-        verb::changes_rows(sql).unwrap_or_else(|| {
-            self.0.with(|it| it.prepare_cached(sql).is_ok_and(|statement| !statement.readonly()))
-        })
+        verb::changes_rows(sql).unwrap_or_else(|| self.0.with(|it| statement::writes(it, sql)))
     }
 
     async fn execute_here(&self, sql: &str, parameters: &[Value]) -> Outcome {

@@ -12,7 +12,7 @@ use std::sync::{
 
 use rusqlite::{Connection, functions::FunctionFlags};
 
-use super::{verb, writer::Written};
+use super::{statement, verb, writer::Written};
 
 #[derive(Default)]
 pub(super) struct Changes(Mutex<State>);
@@ -59,7 +59,9 @@ impl Changes {
         let result = run();
         let has_changed = connection.total_changes() != before.0;
         let inserted = connection.last_insert_rowid();
-        if has_changed || verb::changes_rows(sql) == Some(true) {
+        let changes_rows =
+            || verb::changes_rows(sql).unwrap_or_else(|| statement::writes(connection, sql));
+        if has_changed || changes_rows() {
             self.state().changes = None;
         }
         if inserted != before.1 || (has_changed && verb::inserts(sql)) {

@@ -71,6 +71,11 @@ pub(super) fn run(
     Ran::Done(outcome)
 }
 
+/// Whether a statement that can be understood writes.
+pub(super) fn writes(connection: &Connection, sql: &str) -> bool {
+    connection.prepare_cached(sql).is_ok_and(|it| !it.readonly())
+}
+
 /// Whether time could help. In a transaction whose snapshot is old it cannot.
 fn can_wait(connection: &Connection, error: &rusqlite::Error) -> bool {
     const BUSY_SNAPSHOT: i32 = 517;

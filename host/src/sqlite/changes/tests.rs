@@ -97,3 +97,16 @@ async fn a_statement_that_fails_changed_what_it_kept() {
     }
     assert_eq!(guest.number("SELECT total_changes()").await, 5);
 }
+
+#[tokio::test]
+async fn a_statement_that_hits_no_row_changes_none_however_it_begins() {
+    let file = File::with(SCHEMA).await;
+    let guest = file.guest();
+    guest.ok("INSERT INTO t VALUES (1, 0)").await;
+    guest.ok("BEGIN").await;
+    guest.ok("WITH x AS (SELECT 9 AS id) SELECT id FROM x").await;
+    assert_eq!(guest.changes(), 1);
+    guest.ok("WITH x AS (SELECT 9 AS id) DELETE FROM t WHERE id IN (SELECT id FROM x)").await;
+    assert_eq!(guest.changes(), 0);
+    guest.ok("COMMIT").await;
+}
