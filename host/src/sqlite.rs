@@ -41,7 +41,7 @@ pub struct Connection(Arc<Lease>);
 
 impl Connection {
     /// Runs a statement. While the file is busy this waits without a thread, up
-    /// to 5 seconds. Dropped while it waits, it has done nothing.
+    /// to 5 seconds. Dropped before its turn, it does nothing.
     async fn execute(&self, sql: String, parameters: Vec<Value>) -> Outcome {
         let lease = &self.0;
         match lease.shares() {

@@ -67,6 +67,7 @@ struct Order {
     sql: String,
     parameters: Vec<Value>,
     tuning: Tuning,
+    since: Instant,
     answer: oneshot::Sender<Written>,
 }
 
@@ -108,13 +109,14 @@ pub(super) async fn write(
     tuning: Tuning,
 ) -> Written {
     let (answer, written) = oneshot::channel();
-    if database.shared.enter(Order { sql, parameters, tuning, answer }) {
+    if database.shared.enter(Order { sql, parameters, tuning, since: Instant::now(), answer }) {
         tokio::spawn(serve(Place { database: database.clone(), is_left: false }));
     }
     written.await.unwrap_or_else(|_| failed("the database's writer has ended"))
 }
 
 async fn serve(mut place: Place) {
+    let mut done = None;
     loop {
         // Whoever is ready to write joins in first.
         tokio::task::yield_now().await;
@@ -122,14 +124,13 @@ async fn serve(mut place: Place) {
             place.is_left = true;
             return;
         };
-        run(&place.database, orders).await;
+        run(&place.database, orders, &mut done).await;
     }
 }
 
-/// The file is waited for up to 5 seconds, beginning anew with whatever is done.
-async fn run(database: &Database, mut orders: VecDeque<Order>) {
+/// Each waits for the file up to 5 seconds, beginning anew with whatever is `done`.
+async fn run(database: &Database, mut orders: VecDeque<Order>, done: &mut Option<Instant>) {
     const SHORT: Duration = Duration::from_micros(200);
-    let mut deadline = Instant::now() + BUSY_TIMEOUT;
     let mut pause = SHORT;
     // After one statement took all with it, each runs alone, and that one fails alone.
     let mut most = MAX_TOGETHER;
@@ -140,7 +141,7 @@ async fn run(database: &Database, mut orders: VecDeque<Order>) {
         drop(turn);
         match attempted {
             Ok(written) => {
-                (deadline, pause) = (Instant::now() + BUSY_TIMEOUT, SHORT);
+                (*done, pause) = (Some(Instant::now()), SHORT);
                 for (order, written) in orders.drain(..written.len()).zip(written) {
                     // A guest that is gone wants no answer.
                     drop(order.answer.send(written));
@@ -152,12 +153,17 @@ async fn run(database: &Database, mut orders: VecDeque<Order>) {
                 let order = orders.remove(index).expect("it is one of those that ran");
                 drop(order.answer.send(*late));
             }
-            Err(Undone::Busy(_)) if Instant::now() < deadline => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(20));
-            }
             Err(Undone::Busy(error)) => {
-                orders.drain(..).for_each(|it| drop(it.answer.send(failed(&error))));
+                let is_over = |it: &mut Order| {
+                    Some(it.since).max(*done).is_some_and(|it| it.elapsed() >= BUSY_TIMEOUT)
+                };
+                while let Some(order) = orders.pop_front_if(is_over) {
+                    drop(order.answer.send(failed(&error)));
+                }
+                if !orders.is_empty() {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(20));
+                }
             }
         }
     }

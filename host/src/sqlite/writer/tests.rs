@@ -201,6 +201,31 @@ async fn a_reader_is_waited_for() {
     assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 3);
 }
 
+/// Enters the line as one who did so a while ago.
+fn enter(file: &File, since: Instant) -> oneshot::Receiver<Written> {
+    let (answer, written) = oneshot::channel();
+    let (sql, tuning) = ("INSERT INTO t VALUES (1)".into(), Tuning::default());
+    let order = Order { sql, parameters: Vec::new(), tuning, since, answer };
+    if file.database.shared.enter(order) {
+        tokio::spawn(serve(Place { database: file.database.clone(), is_left: false }));
+    }
+    written
+}
+
+#[tokio::test]
+async fn who_waits_in_line_waits_for_the_file() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let other = file.guest();
+    other.ok("BEGIN IMMEDIATE").await;
+    let before = Instant::now().checked_sub(BUSY_TIMEOUT).unwrap();
+    let (first, mut second) = (enter(&file, before), enter(&file, Instant::now()));
+    let refused = tokio::time::timeout(BUSY_TIMEOUT / 2, first).await.unwrap().unwrap();
+    assert_eq!(error(refused.outcome), "database is locked");
+    assert!(poll!(&mut second).is_pending());
+    other.ok("COMMIT").await;
+    assert!(second.await.unwrap().outcome.failure.is_none());
+}
+
 #[tokio::test]
 async fn a_transaction_goes_on_beside_those_who_wait_for_it() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
