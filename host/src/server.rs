@@ -85,7 +85,7 @@ impl Application {
         let (head, body) = request.into_parts();
         // Asked for a body that is still to be sent, hyper would have it sent: that is for the guest.
         let body =
-            if head.headers.contains_key(EXPECT) { body::from(body) } else { prefetch(body).await };
+            if head.headers.contains_key(EXPECT) { body::from(body) } else { prefetch(body) };
         self.0.route(None, Request::from_parts(head, body), client).await
     }
 }
