@@ -122,7 +122,8 @@ async fn who_does_not_answer_in_time_keeps_nothing() {
     tokio::time::timeout(Duration::from_secs(30), freed).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// More writes than threads: were each to wait for the file, nothing else would run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_file_is_waited_for_without_holding_up_others() {
     let app = database();
     app.ok("/sql", "CREATE TABLE things (id)").await;
