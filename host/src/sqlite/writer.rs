@@ -36,7 +36,7 @@ const LONGEST: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
 pub(super) struct Writer {
-    line: Mutex<Line>,
+    queue: Mutex<Queue>,
     connection: Mutex<Option<Shared>>,
 }
 
@@ -58,12 +58,12 @@ struct Repeated {
 }
 
 #[derive(Default)]
-struct Line {
-    waiting: VecDeque<Order>,
+struct Queue {
+    waiting: VecDeque<Job>,
     is_served: bool,
 }
 
-struct Order {
+struct Job {
     sql: String,
     parameters: Vec<Value>,
     tuning: Tuning,
@@ -109,58 +109,58 @@ pub(super) async fn write(
     tuning: Tuning,
 ) -> Written {
     let (answer, written) = oneshot::channel();
-    if database.shared.enter(Order { sql, parameters, tuning, since: Instant::now(), answer }) {
-        tokio::spawn(serve(Place { database: database.clone(), is_left: false }));
+    if database.shared.enter(Job { sql, parameters, tuning, since: Instant::now(), answer }) {
+        tokio::spawn(serve(Worker { database: database.clone(), is_left: false }));
     }
     written.await.unwrap_or_else(|_| failed("the database's writer has ended"))
 }
 
-async fn serve(mut place: Place) {
+async fn serve(mut worker: Worker) {
     let mut done = None;
     loop {
         // Whoever is ready to write joins in first.
         tokio::task::yield_now().await;
-        let Some(orders) = place.database.shared.next() else {
-            place.is_left = true;
+        let Some(jobs) = worker.database.shared.next() else {
+            worker.is_left = true;
             return;
         };
-        run(&place.database, orders, &mut done).await;
+        run(&worker.database, jobs, &mut done).await;
     }
 }
 
 /// Each waits for the file up to 5 seconds, beginning anew with whatever is `done`.
-async fn run(database: &Database, mut orders: VecDeque<Order>, done: &mut Option<Instant>) {
+async fn run(database: &Database, mut jobs: VecDeque<Job>, done: &mut Option<Instant>) {
     const SHORT: Duration = Duration::from_micros(200);
     let mut pause = SHORT;
     // After one statement took all with it, each runs alone, and that one fails alone.
     let mut most = MAX_TOGETHER;
-    while !orders.is_empty() {
-        let together = orders.len().min(most);
+    while !jobs.is_empty() {
+        let together = jobs.len().min(most);
         let turn = database.writer.lock().await;
-        let attempted = attempt(database, &orders.make_contiguous()[..together]);
+        let attempted = attempt(database, &jobs.make_contiguous()[..together]);
         drop(turn);
         match attempted {
             Ok(written) => {
                 (*done, pause) = (Some(Instant::now()), SHORT);
-                for (order, written) in orders.drain(..written.len()).zip(written) {
+                for (job, written) in jobs.drain(..written.len()).zip(written) {
                     // A guest that is gone wants no answer.
-                    drop(order.answer.send(written));
+                    drop(job.answer.send(written));
                 }
             }
             Err(Undone::Apart) => most = 1,
             // Again it would take as long.
             Err(Undone::Late(index, late)) => {
-                let order = orders.remove(index).expect("it is one of those that ran");
-                drop(order.answer.send(*late));
+                let job = jobs.remove(index).expect("it is one of those that ran");
+                drop(job.answer.send(*late));
             }
             Err(Undone::Busy(error)) => {
-                let is_over = |it: &mut Order| {
+                let is_over = |it: &mut Job| {
                     Some(it.since).max(*done).is_some_and(|it| it.elapsed() >= BUSY_TIMEOUT)
                 };
-                while let Some(order) = orders.pop_front_if(is_over) {
-                    drop(order.answer.send(failed(&error)));
+                while let Some(job) = jobs.pop_front_if(is_over) {
+                    drop(job.answer.send(failed(&error)));
                 }
-                if !orders.is_empty() {
+                if !jobs.is_empty() {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_millis(20));
                 }
@@ -169,21 +169,21 @@ async fn run(database: &Database, mut orders: VecDeque<Order>, done: &mut Option
     }
 }
 
-/// Runs the first of `orders`, as many as there is time for, in one transaction.
-fn attempt(database: &Database, orders: &[Order]) -> Result<Vec<Written>, Undone> {
+/// Runs the first of `jobs`, as many as there is time for, in one transaction.
+fn attempt(database: &Database, jobs: &[Job]) -> Result<Vec<Written>, Undone> {
     let mut slot = lock(&database.shared.connection);
     if slot.is_none() {
         *slot = Some(Shared::open(database).map_err(|e| Undone::Busy(e.to_string()))?);
     }
     let shared = slot.as_mut().expect("it was opened above");
-    shared.tune(&orders[0].tuning).map_err(|e| Undone::Busy(e.to_string()))?;
-    let is_long = |it: &Order| database.pace.is_long((&it.sql, true));
-    match orders {
+    shared.tune(&jobs[0].tuning).map_err(|e| Undone::Busy(e.to_string()))?;
+    let is_long = |it: &Job| database.pace.is_long((&it.sql, true));
+    match jobs {
         // What changes much has much to take back, which it need not keep where it is alone.
-        [first, ..] if orders.len() == 1 || is_long(first) => {
+        [first, ..] if jobs.len() == 1 || is_long(first) => {
             Ok(vec![shared.run(first, &database.pace)?])
         }
-        _ => shared.together(orders, &database.pace),
+        _ => shared.together(jobs, &database.pace),
     }
 }
 
@@ -218,9 +218,9 @@ impl Shared {
         Ok(())
     }
 
-    fn together(&self, orders: &[Order], pace: &Pace) -> Result<Vec<Written>, Undone> {
+    fn together(&self, jobs: &[Job], pace: &Pace) -> Result<Vec<Written>, Undone> {
         self.execute("BEGIN IMMEDIATE").map_err(|it| Undone::by(&it))?;
-        let written = self.in_transaction(orders, pace);
+        let written = self.in_transaction(jobs, pace);
         if written.is_err() && !self.connection.is_autocommit() {
             // Should this fail, so will the next statement.
             drop(self.execute("ROLLBACK"));
@@ -228,15 +228,15 @@ impl Shared {
         written
     }
 
-    fn in_transaction(&self, orders: &[Order], pace: &Pace) -> Result<Vec<Written>, Undone> {
+    fn in_transaction(&self, jobs: &[Job], pace: &Pace) -> Result<Vec<Written>, Undone> {
         let start = Instant::now();
-        let mut written = Vec::with_capacity(orders.len());
-        for order in orders.iter().take_while(|it| it.tuning == self.tuning) {
-            let is_long = || pace.is_long((&order.sql, true));
+        let mut written = Vec::with_capacity(jobs.len());
+        for job in jobs.iter().take_while(|it| it.tuning == self.tuning) {
+            let is_long = || pace.is_long((&job.sql, true));
             if !written.is_empty() && (start.elapsed() >= LONGEST || is_long()) {
                 break;
             }
-            let ran = self.run(order, pace)?;
+            let ran = self.run(job, pace)?;
             // Some failures roll everything back.
             if self.connection.is_autocommit() {
                 let is_late = self.alarm.is_over();
@@ -257,16 +257,16 @@ impl Shared {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    fn run(&self, order: &Order, pace: &Pace) -> Result<Written, Undone> {
-        if order.answer.is_closed() {
+    fn run(&self, job: &Job, pace: &Pace) -> Result<Written, Undone> {
+        if job.answer.is_closed() {
             return Ok(Written::default());
         }
         let last = self.connection.last_insert_rowid();
         let total = self.connection.total_changes();
         self.repeated.expect(last);
         self.alarm.begin();
-        let known_as = (&*order.sql, true);
-        let work = || statement::run(&self.connection, &order.sql, &order.parameters, true);
+        let known_as = (&*job.sql, true);
+        let work = || statement::run(&self.connection, &job.sql, &job.parameters, true);
         let ran = if self.connection.is_autocommit() {
             *lock(&self.committing) = None;
             let committing = || lock(&self.committing).map(Instant::into_std);
@@ -283,7 +283,7 @@ impl Shared {
         let changes = outcome.is_begun.then(|| self.connection.changes());
         let total = self.connection.total_changes() - total;
         let inserted = Some(self.connection.last_insert_rowid())
-            .filter(|it| *it != last || (self.repeated.is_seen() && verb::inserts(&order.sql)));
+            .filter(|it| *it != last || (self.repeated.is_seen() && verb::inserts(&job.sql)));
         Ok(Written { outcome, changes, total, inserted })
     }
 }
@@ -304,34 +304,34 @@ fn failed(error: &str) -> Written {
 }
 
 impl Writer {
-    /// Whether somebody must come and serve the line.
-    fn enter(&self, order: Order) -> bool {
-        let mut line = lock(&self.line);
-        line.waiting.push_back(order);
-        !std::mem::replace(&mut line.is_served, true)
+    /// Whether somebody must come and serve the queue.
+    fn enter(&self, job: Job) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.waiting.push_back(job);
+        !std::mem::replace(&mut queue.is_served, true)
     }
 
     /// `None` ends the service.
-    fn next(&self) -> Option<VecDeque<Order>> {
-        let mut line = lock(&self.line);
-        line.is_served = !line.waiting.is_empty();
-        line.is_served.then(|| std::mem::take(&mut line.waiting))
+    fn next(&self) -> Option<VecDeque<Job>> {
+        let mut queue = lock(&self.queue);
+        queue.is_served = !queue.waiting.is_empty();
+        queue.is_served.then(|| std::mem::take(&mut queue.waiting))
     }
 }
 
-/// Whoever serves the line. Ended early, by the end of a runtime, it sends all away.
-struct Place {
+/// Whoever serves the queue. Ended early, by the end of a runtime, it sends all away.
+struct Worker {
     database: Arc<Database>,
     /// It may be another's already.
     is_left: bool,
 }
 
-impl Drop for Place {
+impl Drop for Worker {
     fn drop(&mut self) {
         if !self.is_left {
-            let mut line = lock(&self.database.shared.line);
-            line.is_served = false;
-            line.waiting.clear();
+            let mut queue = lock(&self.database.shared.queue);
+            queue.is_served = false;
+            queue.waiting.clear();
         }
     }
 }

@@ -201,19 +201,19 @@ async fn a_reader_is_waited_for() {
     assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 3);
 }
 
-/// Enters the line as one who did so a while ago.
+/// Enters the queue as one who did so a while ago.
 fn enter(file: &File, since: Instant) -> oneshot::Receiver<Written> {
     let (answer, written) = oneshot::channel();
     let (sql, tuning) = ("INSERT INTO t VALUES (1)".into(), Tuning::default());
-    let order = Order { sql, parameters: Vec::new(), tuning, since, answer };
-    if file.database.shared.enter(order) {
-        tokio::spawn(serve(Place { database: file.database.clone(), is_left: false }));
+    let job = Job { sql, parameters: Vec::new(), tuning, since, answer };
+    if file.database.shared.enter(job) {
+        tokio::spawn(serve(Worker { database: file.database.clone(), is_left: false }));
     }
     written
 }
 
 #[tokio::test]
-async fn who_waits_in_line_waits_for_the_file() {
+async fn who_waits_in_the_queue_waits_for_the_file() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
     let other = file.guest();
     other.ok("BEGIN IMMEDIATE").await;
@@ -270,7 +270,7 @@ async fn a_slow_disk_makes_no_statement_long() {
 }
 
 #[tokio::test]
-async fn who_leaves_the_line_changes_nothing() {
+async fn who_leaves_the_queue_changes_nothing() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
     let (gone, guest) = (file.guest(), file.guest());
     let mut write = Box::pin(gone.ask("INSERT INTO t VALUES (1)"));
@@ -295,7 +295,7 @@ async fn durability_is_that_of_whoever_writes() {
 }
 
 #[test]
-fn the_end_of_a_runtime_leaves_the_line_to_the_next() {
+fn the_end_of_a_runtime_leaves_the_queue_to_the_next() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let database = Arc::new(Database::new(path, Duration::from_mins(1)));
