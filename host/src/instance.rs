@@ -154,7 +154,7 @@ pub(crate) struct Worker {
     log: AccessLog,
 }
 
-/// What goes with a request to its instance.
+/// The request data of the handler: what goes with a request to its instance.
 pub(crate) struct Ticket {
     /// Kept until the guest is done with the head, even if the client is gone.
     pub(crate) permit: Option<Arc<OwnedSemaphorePermit>>,

@@ -45,7 +45,7 @@ impl Connection {
     async fn execute(&self, sql: String, parameters: Vec<Value>) -> Outcome {
         let lease = &self.0;
         match lease.shares() {
-            // What it asks for, only its own connection can be taught.
+            // What it asks for, only its own connection can be made to answer.
             Some(tuning) if self.changes_rows(&sql) && !verb::asks_for_changes(&sql) => {
                 let written = writer::write(&lease.database, sql, parameters, tuning).await;
                 lease.with(|own| lease.changes.elsewhere(&written, own));

@@ -1,4 +1,4 @@
-//! Ends a statement that runs too long.
+//! The statement timeout: ends a statement that runs too long.
 //!
 //! A statement holds its thread, so nobody could give it up from outside.
 //! `SQLite` asks now and then whether to go on; the clock is first looked at

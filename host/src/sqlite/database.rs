@@ -252,7 +252,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(clean) = connection.take()
-            && !self.changes.are_taught()
+            && !self.changes.is_overridden()
         {
             self.database.give_back(clean);
         }

@@ -1,4 +1,4 @@
-//! Which statements take long.
+//! Slow statements: which ones take long.
 //!
 //! Giving a thread away costs more than a short statement does: a quarter of
 //! the writes per second were lost to it. A long one, as one that waits for the
