@@ -1,7 +1,7 @@
 //! The application as a user runs it, `myrmidon up`, with the bare component beside its own.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
@@ -80,6 +80,9 @@ fn manifest() -> Result<String> {
     Ok(toml::to_string(&manifest)?)
 }
 
+/// Of a start that compiles everything.
+const PATIENCE: Duration = Duration::from_mins(3);
+
 pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
@@ -90,19 +93,20 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the program and waits for its first answer.
     pub(crate) async fn start(installation: &Installation) -> Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let started = Instant::now();
         let mut process = Command::new(root().join("target/release/myrmidon"))
             .env_remove("RUST_BACKTRACE")
             .args(["up", "--no-scheduler", "--log", "off", "--variable", "trusted_proxies=1"])
-            .args(["--listen", &address.to_string()])
+            .args(["--listen", "127.0.0.1:0"])
             .current_dir(installation.folder.path())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .context("target/release/myrmidon does not start; `cargo xtask bench` builds it")?;
+        let (address, admin_token) = tokio::time::timeout(PATIENCE, greeting(&mut process))
+            .await
+            .with_context(|| format!("no greeting within {PATIENCE:?}"))??;
         let started_in = first_answer(address, started, &mut process).await?;
-        let admin_token = printed_token(&mut process).await?;
         Ok(Self { process, address, started_in, admin_token })
     }
 
@@ -142,7 +146,6 @@ async fn first_answer(
     started: Instant,
     process: &mut Child,
 ) -> Result<Duration> {
-    const PATIENCE: Duration = Duration::from_mins(3);
     while started.elapsed() < PATIENCE {
         if let Some(status) = process.try_wait()? {
             bail!("the server ended: {status}");
@@ -158,20 +161,22 @@ async fn first_answer(
     bail!("no answer within {PATIENCE:?}")
 }
 
-/// The administrator's token, from the greeting.
-async fn printed_token(process: &mut Child) -> Result<String> {
+/// Where the server listens, and the administrator's token.
+async fn greeting(process: &mut Child) -> Result<(SocketAddr, String)> {
     let stdout = process.stdout.take().context("standard output is piped")?;
     let mut lines = BufReader::new(stdout).lines();
-    let mut token = None;
-    while let Some(line) = lines.next_line().await? {
-        if line.trim_start().starts_with("eyJ") {
-            token = Some(line.trim().to_owned());
-            break;
+    let mut address = None;
+    let token = loop {
+        let line = lines.next_line().await?.context("the server printed no token")?;
+        if let Some(it) = line.strip_prefix("Myrmidon serves http://") {
+            address = Some(it.parse()?);
+        } else if line.trim_start().starts_with("eyJ") {
+            break line.trim().to_owned();
         }
-    }
+    };
     // Whoever prints must never wait for a reader.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    token.context("the server printed no token")
+    Ok((address.context("the server did not say where it listens")?, token))
 }
 
 fn root() -> PathBuf {

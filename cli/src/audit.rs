@@ -109,7 +109,10 @@ async fn adopt(which: &Which) -> Result<()> {
             println!("{org}: adopted {}:{hash}", head.sealed_seq);
         }
     }
-    Ok(())
+    match which.org {
+        None => Adoption::of(&which.installation).forget(),
+        Some(_) => Ok(()),
+    }
 }
 
 /// The migration since which heads are proven.
@@ -124,9 +127,21 @@ pub(crate) struct Adoption {
 }
 
 impl Adoption {
+    fn of(installation: &Installation) -> Self {
+        Self { note: installation.state_dir().join("audit_adoption.pending") }
+    }
+
+    /// It is done: heads that lose their proof from now on stay without.
+    fn forget(&self) -> Result<()> {
+        if self.note.exists() {
+            std::fs::remove_file(&self.note).with_context(|| self.note.display().to_string())?;
+        }
+        Ok(())
+    }
+
     /// To be asked before the migrations of `pending` are applied.
     pub(crate) fn expect(installation: &Installation, pending: &[&str]) -> Result<Self> {
-        let note = installation.state_dir().join("audit_adoption.pending");
+        let Self { note } = Self::of(installation);
         let is_new = pending.first().is_some_and(|it| it.starts_with("0001"));
         if !is_new && pending.contains(&PROVEN_SINCE) {
             std::fs::write(&note, "").with_context(|| note.display().to_string())?;
@@ -143,9 +158,8 @@ impl Adoption {
         let which = Which { installation: installation.clone(), org: None };
         if let Err(error) = adopt(&which).await {
             eprintln!("the audit log is not proven yet, run `myrmidon audit adopt`: {error:#}");
-            return Ok(());
         }
-        std::fs::remove_file(&self.note).with_context(|| self.note.display().to_string())
+        Ok(())
     }
 }
 
@@ -197,5 +211,29 @@ mod tests {
         for text in ["17", &format!("x:{hash}"), "17:abc", &format!("17:{}", hash.to_uppercase())] {
             assert!(anchor(text).is_err(), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn heads_adopted_by_hand_are_not_adopted_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let state_dir = folder.path().join("state");
+        migrate::apply(&state_dir).unwrap();
+        let env_file = folder.path().join("empty.env");
+        std::fs::write(&env_file, "").unwrap();
+        let installation = Installation {
+            from: "../spin.toml".into(),
+            state_dir: Some(state_dir),
+            variables: vec![("encryption_secret".into(), "s".repeat(32))],
+            env_file: Some(env_file),
+        };
+        let upgrading = Adoption::expect(&installation, &[PROVEN_SINCE]).unwrap();
+        let which = |org: Option<&str>| Which {
+            installation: installation.clone(),
+            org: org.map(str::to_owned),
+        };
+        adopt(&which(Some("org"))).await.unwrap();
+        assert!(upgrading.note.exists(), "others are still to be");
+        adopt(&which(None)).await.unwrap();
+        assert!(!upgrading.note.exists());
     }
 }

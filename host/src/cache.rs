@@ -76,10 +76,14 @@ pub(crate) fn compile(
 ) -> wasmtime::Result<Component> {
     let Some(entry) = entry else { return Component::new(engine, bytes) };
     let code = engine.precompile_component(bytes)?;
-    // A cache that cannot be written costs time, not the start.
-    match entry.store(&code).ok().and_then(|()| entry.load(engine)) {
-        Some(component) => Ok(component),
-        None => Component::new(engine, bytes),
+    if let Some(component) = entry.store(&code).ok().and_then(|()| entry.load(engine)) {
+        return Ok(component);
+    }
+    // A cache that cannot be written costs memory, not the start.
+    #[expect(unsafe_code, reason = "the compiler made it above")]
+    // SAFETY: as the reason says.
+    unsafe {
+        Component::deserialize(engine, &code)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How long a request may take.
+//! Request timeouts: how long a request may take.
 //!
 //! Until the head of its answer a request may wait so long, and a body that
 //! arrives gives it that time anew with every byte, up to a ceiling. When the
@@ -17,7 +17,7 @@ use futures::task::AtomicWaker;
 
 use crate::options::Options;
 
-/// What a request may take.
+/// The timeouts of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// In which nothing of its body arrived.
@@ -50,7 +50,7 @@ impl Patience {
     }
 }
 
-/// When something happened last, as of any thread.
+/// The last activity, as of any thread.
 #[derive(Default)]
 pub(crate) struct Latest(AtomicU64);
 

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 #[error("a line is not NAME=value, or a quote is not closed")]
 pub(crate) struct Garbled;
 
+/// Where a line refers to a name, the process environment wins over the lines before it.
+///
 /// A line that is not understood is an error: its secret would be another, or none.
 pub(crate) fn parse(bytes: &[u8]) -> Result<BTreeMap<String, String>, Garbled> {
     dotenvy::from_read_iter(bytes).collect::<Result<_, _>>().map_err(|_| Garbled)
@@ -38,8 +40,8 @@ mod tests {
     #[test]
     fn names_of_other_lines_are_filled_in() {
         check(
-            "A=1\nB=$A-${A}\nC='$A'\nD=\\$A",
-            &[("A", "1"), ("B", "1-1"), ("C", "$A"), ("D", "$A")],
+            "QWERTZA=1\nB=$QWERTZA-${QWERTZA}\nC='$QWERTZA'\nD=\\$QWERTZA",
+            &[("QWERTZA", "1"), ("B", "1-1"), ("C", "$QWERTZA"), ("D", "$QWERTZA")],
         );
     }
 

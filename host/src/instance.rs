@@ -3,7 +3,10 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -76,14 +79,20 @@ impl HandlerState for Factory {
         store.set_epoch_deadline(1);
         let proxy = Proxy::P3(self.service.instantiate_async(&mut store).await?);
         let sleep = tokio::time::sleep(self.limits.request.idle);
-        let arrived = Arc::<Latest>::default();
+        let (arrived, is_late) = (Arc::<Latest>::default(), Arc::<AtomicBool>::default());
         let id = self.granted.id.clone();
+        let limits = self.limits;
         Ok(Handled {
             store,
             proxy,
             view: Instance::http,
-            expiration: Expiration { limits: self.limits, arrived: arrived.clone(), sleep },
-            state: Worker { id, limits: self.limits, arrived, log: self.log },
+            expiration: Expiration {
+                limits,
+                arrived: arrived.clone(),
+                is_late: is_late.clone(),
+                sleep,
+            },
+            state: Worker { id, limits, arrived, is_late, log: self.log },
         })
     }
 }
@@ -93,6 +102,7 @@ pin_project! {
     pub(crate) struct Expiration {
         limits: Limits,
         arrived: Arc<Latest>,
+        is_late: Arc<AtomicBool>,
         // Never later than due, often earlier: setting it for every request costs
         // more than waking up in vain now and then.
         #[pin]
@@ -111,6 +121,10 @@ impl WorkerExpiration for Expiration {
         let due = || match status {
             WorkerStatus::Idle => start.checked_add(this.limits.idle),
             WorkerStatus::Requests => this.limits.request.end(start, this.arrived.instant()),
+            // Whoever did not answer in its time has no answer to go on with.
+            WorkerStatus::PostReturn if this.is_late.load(Relaxed) => {
+                start.checked_add(this.limits.request.idle.min(this.limits.background))
+            }
             WorkerStatus::PostReturn => start.checked_add(this.limits.background),
         };
         let Some(deadline) = due() else { return Poll::Pending };
@@ -135,10 +149,12 @@ pub(crate) struct Worker {
     id: String,
     limits: Limits,
     arrived: Arc<Latest>,
+    /// Whether the time of one of its requests was over before its answer.
+    is_late: Arc<AtomicBool>,
     log: AccessLog,
 }
 
-/// What goes with a request to its instance.
+/// The request data of the handler: what goes with a request to its instance.
 pub(crate) struct Ticket {
     /// Kept until the guest is done with the head, even if the client is gone.
     pub(crate) permit: Option<Arc<OwnedSemaphorePermit>>,
@@ -169,8 +185,10 @@ impl WorkerState for Worker {
             arrival.reach(&self.arrived);
         }
         let over = clock::over(Instant::now(), self.limits.request, arrival);
+        let is_late = self.is_late.clone();
         Box::pin(async move {
             over.await;
+            is_late.store(true, Relaxed);
             drop(permit);
         })
     }

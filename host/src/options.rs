@@ -18,7 +18,8 @@ pub struct Options {
     /// Past so many requests in flight, the answer is 503.
     pub max_in_flight: usize,
     /// Until the head of the answer; what arrives of the request's body gives this
-    /// time anew. Then 500, and the instance ends. A statement runs no longer, either.
+    /// time anew. Then 500; the instance takes no more requests, and ends at the latest so
+    /// long after its last is answered or given up. A statement runs no longer, either.
     pub request_timeout: Duration,
     /// Until the head of the answer, whatever arrives.
     pub request_ceiling: Duration,

@@ -1,10 +1,9 @@
 //! Small bodies that came with their head.
 //!
-//! A guest that asks for a body waits for the task of the connection, which reads it only then: two
-//! changes of task, often of thread. What has already come goes to the guest along with the head.
+//! hyper reads the first piece of a body along with its head, unless the client waits to be asked for
+//! it. A body that is whole with that goes to the guest as bytes, without a channel to the connection.
 
 use std::{
-    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -21,38 +20,19 @@ use crate::body::{self, Body};
 const MOST: u64 = 64 * 1024;
 
 /// The body, with its first piece taken from the connection if it has come. Never waits for the client.
-pub(crate) async fn prefetch(mut incoming: Incoming) -> Body {
+pub(crate) fn prefetch(mut incoming: Incoming) -> Body {
     match incoming.size_hint().exact() {
         Some(0) => return body::empty(),
         Some(1..=MOST) => {}
         Some(_) | None => return body::from(incoming),
     }
-    let mut first = incoming.frame().now_or_never().flatten();
-    if first.is_none() {
-        // Asked for it, the connection reads as soon as it gets its turn.
-        give_way().await;
-        first = incoming.frame().now_or_never().flatten();
-    }
-    match first {
+    match incoming.frame().now_or_never().flatten() {
         Some(Ok(frame)) if incoming.is_end_stream() && frame.is_data() => {
             body::full(frame.into_data().unwrap_or_default())
         }
         Some(first) => body::from(Begun { first: Some(first), rest: incoming }),
         None => body::from(incoming),
     }
-}
-
-/// Lets the other futures of this task, and other tasks, run once.
-fn give_way() -> impl Future<Output = ()> {
-    let mut is_given = false;
-    poll_fn(move |context| {
-        if is_given {
-            return Poll::Ready(());
-        }
-        is_given = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
 }
 
 /// A body whose first frame was taken already.

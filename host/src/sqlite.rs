@@ -41,11 +41,11 @@ pub struct Connection(Arc<Lease>);
 
 impl Connection {
     /// Runs a statement. While the file is busy this waits without a thread, up
-    /// to 5 seconds. Dropped while it waits, it has done nothing.
+    /// to 5 seconds. Dropped before its turn, it does nothing.
     async fn execute(&self, sql: String, parameters: Vec<Value>) -> Outcome {
         let lease = &self.0;
         match lease.shares() {
-            // What it asks for, only its own connection can be taught.
+            // What it asks for, only its own connection can be made to answer.
             Some(tuning) if self.changes_rows(&sql) && !verb::asks_for_changes(&sql) => {
                 let written = writer::write(&lease.database, sql, parameters, tuning).await;
                 lease.with(|own| lease.changes.elsewhere(&written, own));
@@ -56,9 +56,7 @@ impl Connection {
     }
 
     fn changes_rows(&self, sql: &str) -> bool {
-        verb::changes_rows(sql).unwrap_or_else(|| {
-            self.0.with(|it| it.prepare_cached(sql).is_ok_and(|statement| !statement.readonly()))
-        })
+        verb::changes_rows(sql).unwrap_or_else(|| self.0.with(|it| statement::writes(it, sql)))
     }
 
     async fn execute_here(&self, sql: &str, parameters: &[Value]) -> Outcome {
@@ -134,7 +132,7 @@ impl HostConnection for Instance {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, Error>> {
         let connection = self.table.get(&handle)?.clone();
-        let Outcome { columns, rows, failure } = connection.execute(sql, parameters).await;
+        let Outcome { columns, rows, failure, .. } = connection.execute(sql, parameters).await;
         Ok(failure.map_or(Ok(QueryResult { columns, rows }), Err))
     }
 
@@ -170,7 +168,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<Instance> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Executed, Error>> {
         let connection = connection(accessor, &handle)?;
-        let Outcome { columns, rows, failure } = connection.execute(sql, parameters).await;
+        let Outcome { columns, rows, failure, .. } = connection.execute(sql, parameters).await;
         accessor.with(|mut access| {
             let rows = StreamReader::new(&mut access, rows)?;
             let result = async move { wasmtime::error::Ok(failure.map_or(Ok(()), Err)) };

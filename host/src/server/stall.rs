@@ -1,4 +1,4 @@
-//! A connection that is given up when its client takes nothing of an answer.
+//! The write timeout: a connection is given up when its client takes nothing of an answer.
 //!
 //! Without it, whoever reads slowly keeps a place in flight for as long as it likes.
 

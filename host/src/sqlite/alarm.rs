@@ -1,4 +1,4 @@
-//! Ends a statement that runs too long.
+//! The statement timeout: ends a statement that runs too long.
 //!
 //! A statement holds its thread, so nobody could give it up from outside.
 //! `SQLite` asks now and then whether to go on; the clock is first looked at
@@ -38,7 +38,8 @@ impl Alarm {
         self.asked_at.store(0, Relaxed);
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether the time of the statement is over.
+    pub(super) fn is_over(&self) -> bool {
         let now = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         match self.asked_at.load(Relaxed) {
             0 => {

@@ -2,8 +2,8 @@
 //!
 //! `SQLite` keeps this per connection, and the guest's own does not know what
 //! the shared one did for it. A statement that asks for it in SQL runs on the
-//! guest's own, which is taught the answers; taught once, it knows no others,
-//! and is nobody else's any more.
+//! guest's own, where functions of ours override `SQLite`'s. Then it has no
+//! others, and is nobody else's any more.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -12,7 +12,7 @@ use std::sync::{
 
 use rusqlite::{Connection, functions::FunctionFlags};
 
-use super::{verb, writer::Written};
+use super::{statement, verb, writer::Written};
 
 #[derive(Default)]
 pub(super) struct Changes(Mutex<State>);
@@ -27,22 +27,20 @@ struct State {
     last_insert_rowid: i64,
     /// Of all statements on the shared connection.
     total: u64,
-    taught: Option<Arc<Answers>>,
+    overrides: Option<Arc<Overrides>>,
 }
 
 impl Changes {
     /// Notes what the shared connection did; `own` is the guest's.
     pub(super) fn elsewhere(&self, written: &Written, own: &Connection) {
-        if written.outcome.failure.is_some() {
-            return;
-        }
+        let Some(changes) = written.changes else { return };
         let mut state = self.state();
         if !state.is_split {
             state.is_split = true;
             state.last_insert_rowid = own.last_insert_rowid();
         }
-        state.changes = Some(written.changes);
-        state.total += written.changes;
+        state.changes = Some(changes);
+        state.total += written.total;
         state.last_insert_rowid = written.inserted.unwrap_or(state.last_insert_rowid);
     }
 
@@ -61,7 +59,9 @@ impl Changes {
         let result = run();
         let has_changed = connection.total_changes() != before.0;
         let inserted = connection.last_insert_rowid();
-        if has_changed || verb::changes_rows(sql) == Some(true) {
+        let changes_rows =
+            || verb::changes_rows(sql).unwrap_or_else(|| statement::writes(connection, sql));
+        if has_changed || changes_rows() {
             self.state().changes = None;
         }
         if inserted != before.1 || (has_changed && verb::inserts(sql)) {
@@ -71,8 +71,8 @@ impl Changes {
     }
 
     /// Whether the connection answers for this guest alone.
-    pub(super) fn are_taught(&self) -> bool {
-        self.state().taught.is_some()
+    pub(super) fn is_overridden(&self) -> bool {
+        self.state().overrides.is_some()
     }
 
     pub(super) fn changes(&self, connection: &Connection) -> u64 {
@@ -92,15 +92,15 @@ impl Changes {
 impl State {
     /// Whether anything ran elsewhere, so that the connection does not know it all.
     fn prepare(&mut self, connection: &Connection, sql: &str) -> bool {
-        if !self.is_split || (self.taught.is_none() && !verb::asks_for_changes(sql)) {
+        if !self.is_split || (self.overrides.is_none() && !verb::asks_for_changes(sql)) {
             return self.is_split;
         }
         let changes = self.changes.unwrap_or_else(|| connection.changes());
         let rowid = self.last_insert_rowid;
         let total = connection.total_changes().saturating_add(self.total);
         let signed = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
-        let answers = self.taught.get_or_insert_with(|| Answers::of(connection));
-        for (answer, value) in answers.0.iter().zip([signed(changes), rowid, signed(total)]) {
+        let overrides = self.overrides.get_or_insert_with(|| Overrides::of(connection));
+        for (answer, value) in overrides.0.iter().zip([signed(changes), rowid, signed(total)]) {
             answer.store(value, Relaxed);
         }
         true
@@ -108,11 +108,11 @@ impl State {
 }
 
 /// What the functions of [`NAMES`] say.
-struct Answers([AtomicI64; NAMES.len()]);
+struct Overrides([AtomicI64; NAMES.len()]);
 
 const NAMES: [&str; 3] = ["changes", "last_insert_rowid", "total_changes"];
 
-impl Answers {
+impl Overrides {
     fn of(connection: &Connection) -> Arc<Self> {
         let answers = Arc::new(Self([const { AtomicI64::new(0) }; NAMES.len()]));
         for (index, name) in NAMES.into_iter().enumerate() {

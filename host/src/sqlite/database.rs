@@ -2,8 +2,9 @@
 //!
 //! Spin opens a connection per `open` and sets no journal mode; migrations and
 //! guests do. We keep a few connections for the next `open`, those that a guest
-//! left as they were: rolled back, without a pragma set but those in [`TUNED`],
-//! which we set back, or anything attached or temporary.
+//! left as they were: rolled back, without a row changed (most rows are by the
+//! shared one), a pragma set but those in [`TUNED`], which we set back, or
+//! anything attached or temporary.
 
 use std::{
     path::PathBuf,
@@ -149,6 +150,10 @@ impl Database {
         if marks.is_changed.load(Relaxed) {
             return;
         }
+        // What SQL can ask for, and nothing sets back.
+        if connection.total_changes() != 0 || connection.last_insert_rowid() != 0 {
+            return;
+        }
         if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
             return;
         }
@@ -247,7 +252,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let connection = self.connection.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(clean) = connection.take()
-            && !self.changes.are_taught()
+            && !self.changes.is_overridden()
         {
             self.database.give_back(clean);
         }

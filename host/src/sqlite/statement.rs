@@ -22,6 +22,8 @@ pub(super) enum Ran {
 /// A failure goes with columns and rows as far as they came.
 #[derive(Default)]
 pub(super) struct Outcome {
+    /// Whether it was understood, and had all that it asks for.
+    pub(super) is_begun: bool,
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<RowResult>,
     pub(super) failure: Option<Error>,
@@ -57,7 +59,8 @@ pub(super) fn run(
     let failure = match query(connection, sql, parameters, may_write, &mut outcome) {
         Ok(()) => return Ran::Done(outcome),
         Err(Stopped::Writes) => return Ran::Writes,
-        Err(Stopped::Sqlite(error)) if outcome.rows.is_empty() && can_wait(connection, &error) => {
+        // SQLite took back what it did, and of the rows nobody has seen any.
+        Err(Stopped::Sqlite(error)) if can_wait(connection, &error) => {
             return Ran::Busy(error.to_string());
         }
         Err(Stopped::Sqlite(error)) => error.to_string(),
@@ -66,6 +69,11 @@ pub(super) fn run(
     };
     outcome.failure = Some(Error::Io(failure));
     Ran::Done(outcome)
+}
+
+/// Whether a statement that can be understood writes.
+pub(super) fn writes(connection: &Connection, sql: &str) -> bool {
+    connection.prepare_cached(sql).is_ok_and(|it| !it.readonly())
 }
 
 /// Whether time could help. In a transaction whose snapshot is old it cannot.
@@ -104,6 +112,7 @@ fn step(
     }
     outcome.columns = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(Bound)))?;
+    outcome.is_begun = true;
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let mut values = Vec::with_capacity(outcome.columns.len());

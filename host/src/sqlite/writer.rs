@@ -22,7 +22,7 @@ use super::{
     BUSY_TIMEOUT,
     alarm::Alarm,
     database::{Database, Tuning},
-    pace::Pace,
+    pace::{COMMIT, Pace},
     statement::{self, Outcome, Ran},
     verb,
 };
@@ -36,7 +36,7 @@ const LONGEST: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
 pub(super) struct Writer {
-    line: Mutex<Line>,
+    queue: Mutex<Queue>,
     connection: Mutex<Option<Shared>>,
 }
 
@@ -46,6 +46,8 @@ struct Shared {
     alarm: Arc<Alarm>,
     tuning: Tuning,
     repeated: Arc<Repeated>,
+    /// When the last commit began.
+    committing: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Notices a row that gets the number of the last one, which `SQLite` shows nobody.
@@ -56,15 +58,16 @@ struct Repeated {
 }
 
 #[derive(Default)]
-struct Line {
-    waiting: VecDeque<Order>,
+struct Queue {
+    waiting: VecDeque<Job>,
     is_served: bool,
 }
 
-struct Order {
+struct Job {
     sql: String,
     parameters: Vec<Value>,
     tuning: Tuning,
+    since: Instant,
     answer: oneshot::Sender<Written>,
 }
 
@@ -72,7 +75,10 @@ struct Order {
 #[derive(Default)]
 pub(super) struct Written {
     pub(super) outcome: Outcome,
-    pub(super) changes: u64,
+    /// `None` where it never began.
+    pub(super) changes: Option<u64>,
+    /// What triggers and foreign keys changed included.
+    pub(super) total: u64,
     /// The row id of the last row that it inserted.
     pub(super) inserted: Option<i64>,
 }
@@ -82,6 +88,17 @@ enum Undone {
     Busy(String),
     /// One of the statements took the others with it.
     Apart,
+    /// This one did, because it ran too long.
+    Late(usize, Box<Written>),
+}
+
+impl Undone {
+    fn by(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => Self::Busy(error.to_string()),
+            _ => Self::Apart,
+        }
+    }
 }
 
 /// Runs a statement that changes rows, in autocommit. Dropped before its turn, it does nothing.
@@ -92,71 +109,81 @@ pub(super) async fn write(
     tuning: Tuning,
 ) -> Written {
     let (answer, written) = oneshot::channel();
-    if database.shared.enter(Order { sql, parameters, tuning, answer }) {
-        tokio::spawn(serve(Place { database: database.clone(), is_left: false }));
+    if database.shared.enter(Job { sql, parameters, tuning, since: Instant::now(), answer }) {
+        tokio::spawn(serve(Worker { database: database.clone(), is_left: false }));
     }
     written.await.unwrap_or_else(|_| failed("the database's writer has ended"))
 }
 
-async fn serve(mut place: Place) {
+async fn serve(mut worker: Worker) {
+    let mut done = None;
     loop {
         // Whoever is ready to write joins in first.
         tokio::task::yield_now().await;
-        let Some(orders) = place.database.shared.next() else {
-            place.is_left = true;
+        let Some(jobs) = worker.database.shared.next() else {
+            worker.is_left = true;
             return;
         };
-        run(&place.database, orders).await;
+        run(&worker.database, jobs, &mut done).await;
     }
 }
 
-/// The file is waited for up to 5 seconds, beginning anew with whatever is done.
-async fn run(database: &Database, mut orders: VecDeque<Order>) {
+/// Each waits for the file up to 5 seconds, beginning anew with whatever is `done`.
+async fn run(database: &Database, mut jobs: VecDeque<Job>, done: &mut Option<Instant>) {
     const SHORT: Duration = Duration::from_micros(200);
-    let mut deadline = Instant::now() + BUSY_TIMEOUT;
     let mut pause = SHORT;
     // After one statement took all with it, each runs alone, and that one fails alone.
     let mut most = MAX_TOGETHER;
-    while !orders.is_empty() {
-        let together = orders.len().min(most);
+    while !jobs.is_empty() {
+        let together = jobs.len().min(most);
         let turn = database.writer.lock().await;
-        let attempted = attempt(database, &orders.make_contiguous()[..together]);
+        let attempted = attempt(database, &jobs.make_contiguous()[..together]);
         drop(turn);
         match attempted {
             Ok(written) => {
-                (deadline, pause) = (Instant::now() + BUSY_TIMEOUT, SHORT);
-                for (order, written) in orders.drain(..written.len()).zip(written) {
+                (*done, pause) = (Some(Instant::now()), SHORT);
+                for (job, written) in jobs.drain(..written.len()).zip(written) {
                     // A guest that is gone wants no answer.
-                    drop(order.answer.send(written));
+                    drop(job.answer.send(written));
                 }
             }
             Err(Undone::Apart) => most = 1,
-            Err(Undone::Busy(_)) if Instant::now() < deadline => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(20));
+            // Again it would take as long.
+            Err(Undone::Late(index, late)) => {
+                let job = jobs.remove(index).expect("it is one of those that ran");
+                drop(job.answer.send(*late));
             }
             Err(Undone::Busy(error)) => {
-                orders.drain(..).for_each(|it| drop(it.answer.send(failed(&error))));
+                let is_over = |it: &mut Job| {
+                    Some(it.since).max(*done).is_some_and(|it| it.elapsed() >= BUSY_TIMEOUT)
+                };
+                while let Some(job) = jobs.pop_front_if(is_over) {
+                    drop(job.answer.send(failed(&error)));
+                }
+                if !jobs.is_empty() {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(20));
+                }
             }
         }
     }
 }
 
-/// Runs the first of `orders`, as many as there is time for, in one transaction.
-fn attempt(database: &Database, orders: &[Order]) -> Result<Vec<Written>, Undone> {
+/// Runs the first of `jobs`, as many as there is time for, in one transaction.
+fn attempt(database: &Database, jobs: &[Job]) -> Result<Vec<Written>, Undone> {
     let mut slot = lock(&database.shared.connection);
     if slot.is_none() {
         *slot = Some(Shared::open(database).map_err(|e| Undone::Busy(e.to_string()))?);
     }
     let shared = slot.as_mut().expect("it was opened above");
-    shared.tune(&orders[0].tuning).map_err(|e| Undone::Busy(e.to_string()))?;
-    let is_long = |it: &Order| database.pace.is_long((&it.sql, true));
-    match orders {
+    shared.tune(&jobs[0].tuning).map_err(|e| Undone::Busy(e.to_string()))?;
+    let is_long = |it: &Job| database.pace.is_long((&it.sql, true));
+    match jobs {
         // What changes much has much to take back, which it need not keep where it is alone.
-        [first, ..] if orders.len() == 1 || is_long(first) => {
+        [first, ..] if jobs.len() == 1 || is_long(first) => {
             Ok(vec![shared.run(first, &database.pace)?])
         }
-        _ => shared.together(orders, &database.pace),
+        _ => shared.together(jobs, &database.pace),
     }
 }
 
@@ -173,7 +200,14 @@ impl Shared {
                 seen.is_seen.store(true, Relaxed);
             }
         }))?;
-        Ok(Self { connection, alarm, tuning: Tuning::default(), repeated })
+        let committing = Arc::<Mutex<Option<Instant>>>::default();
+        let begun = committing.clone();
+        connection.commit_hook(Some(move || {
+            *lock(&begun) = Some(Instant::now());
+            // To go on with it.
+            false
+        }))?;
+        Ok(Self { connection, alarm, tuning: Tuning::default(), repeated, committing })
     }
 
     fn tune(&mut self, tuning: &Tuning) -> rusqlite::Result<()> {
@@ -184,35 +218,38 @@ impl Shared {
         Ok(())
     }
 
-    fn together(&self, orders: &[Order], pace: &Pace) -> Result<Vec<Written>, Undone> {
-        self.execute("BEGIN IMMEDIATE").map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy) => Undone::Busy(error.to_string()),
-            _ => Undone::Apart,
-        })?;
-        let start = Instant::now();
-        let mut written = Vec::with_capacity(orders.len());
-        for order in orders.iter().take_while(|it| it.tuning == self.tuning) {
-            let is_long = || pace.is_long((&order.sql, true));
-            if !written.is_empty() && (start.elapsed() >= LONGEST || is_long()) {
-                break;
-            }
-            // Some failures roll everything back.
-            match self.run(order, pace) {
-                Ok(ran) if !self.connection.is_autocommit() => written.push(ran),
-                _ => return Err(self.apart()),
-            }
-        }
-        let commit = || self.execute("COMMIT");
-        pace.run(("COMMIT", true), commit).map_err(|_| self.apart())?;
-        Ok(written)
-    }
-
-    fn apart(&self) -> Undone {
-        if !self.connection.is_autocommit() {
+    fn together(&self, jobs: &[Job], pace: &Pace) -> Result<Vec<Written>, Undone> {
+        self.execute("BEGIN IMMEDIATE").map_err(|it| Undone::by(&it))?;
+        let written = self.in_transaction(jobs, pace);
+        if written.is_err() && !self.connection.is_autocommit() {
             // Should this fail, so will the next statement.
             drop(self.execute("ROLLBACK"));
         }
-        Undone::Apart
+        written
+    }
+
+    fn in_transaction(&self, jobs: &[Job], pace: &Pace) -> Result<Vec<Written>, Undone> {
+        let start = Instant::now();
+        let mut written = Vec::with_capacity(jobs.len());
+        for job in jobs.iter().take_while(|it| it.tuning == self.tuning) {
+            let is_long = || pace.is_long((&job.sql, true));
+            if !written.is_empty() && (start.elapsed() >= LONGEST || is_long()) {
+                break;
+            }
+            let ran = self.run(job, pace)?;
+            // Some failures roll everything back.
+            if self.connection.is_autocommit() {
+                let is_late = self.alarm.is_over();
+                return Err(if is_late {
+                    Undone::Late(written.len(), ran.into())
+                } else {
+                    Undone::Apart
+                });
+            }
+            written.push(ran);
+        }
+        pace.run(COMMIT, || self.execute(COMMIT.0)).map_err(|it| Undone::by(&it))?;
+        Ok(written)
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
@@ -220,23 +257,34 @@ impl Shared {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
-    fn run(&self, order: &Order, pace: &Pace) -> Result<Written, Undone> {
-        if order.answer.is_closed() {
+    fn run(&self, job: &Job, pace: &Pace) -> Result<Written, Undone> {
+        if job.answer.is_closed() {
             return Ok(Written::default());
         }
         let last = self.connection.last_insert_rowid();
+        let total = self.connection.total_changes();
         self.repeated.expect(last);
         self.alarm.begin();
-        let work = || statement::run(&self.connection, &order.sql, &order.parameters, true);
-        let outcome = match pace.run((&order.sql, true), work) {
+        let known_as = (&*job.sql, true);
+        let work = || statement::run(&self.connection, &job.sql, &job.parameters, true);
+        let ran = if self.connection.is_autocommit() {
+            *lock(&self.committing) = None;
+            let committing = || lock(&self.committing).map(Instant::into_std);
+            pace.run_to_commit(known_as, || (work(), committing()))
+        } else {
+            pace.run(known_as, work)
+        };
+        let outcome = match ran {
             Ran::Done(outcome) => outcome,
             Ran::Busy(error) => return Err(Undone::Busy(error)),
             Ran::Writes => Outcome::failed("a statement that may write was told that it may not"),
         };
-        let changes = if outcome.failure.is_none() { self.connection.changes() } else { 0 };
+        // After a failure it is none, or what OR FAIL kept.
+        let changes = outcome.is_begun.then(|| self.connection.changes());
+        let total = self.connection.total_changes() - total;
         let inserted = Some(self.connection.last_insert_rowid())
-            .filter(|it| *it != last || (self.repeated.is_seen() && verb::inserts(&order.sql)));
-        Ok(Written { outcome, changes, inserted })
+            .filter(|it| *it != last || (self.repeated.is_seen() && verb::inserts(&job.sql)));
+        Ok(Written { outcome, changes, total, inserted })
     }
 }
 
@@ -256,34 +304,34 @@ fn failed(error: &str) -> Written {
 }
 
 impl Writer {
-    /// Whether somebody must come and serve the line.
-    fn enter(&self, order: Order) -> bool {
-        let mut line = lock(&self.line);
-        line.waiting.push_back(order);
-        !std::mem::replace(&mut line.is_served, true)
+    /// Whether somebody must come and serve the queue.
+    fn enter(&self, job: Job) -> bool {
+        let mut queue = lock(&self.queue);
+        queue.waiting.push_back(job);
+        !std::mem::replace(&mut queue.is_served, true)
     }
 
     /// `None` ends the service.
-    fn next(&self) -> Option<VecDeque<Order>> {
-        let mut line = lock(&self.line);
-        line.is_served = !line.waiting.is_empty();
-        line.is_served.then(|| std::mem::take(&mut line.waiting))
+    fn next(&self) -> Option<VecDeque<Job>> {
+        let mut queue = lock(&self.queue);
+        queue.is_served = !queue.waiting.is_empty();
+        queue.is_served.then(|| std::mem::take(&mut queue.waiting))
     }
 }
 
-/// Whoever serves the line. Ended early, by the end of a runtime, it sends all away.
-struct Place {
+/// Whoever serves the queue. Ended early, by the end of a runtime, it sends all away.
+struct Worker {
     database: Arc<Database>,
     /// It may be another's already.
     is_left: bool,
 }
 
-impl Drop for Place {
+impl Drop for Worker {
     fn drop(&mut self) {
         if !self.is_left {
-            let mut line = lock(&self.database.shared.line);
-            line.is_served = false;
-            line.waiting.clear();
+            let mut queue = lock(&self.database.shared.queue);
+            queue.is_served = false;
+            queue.waiting.clear();
         }
     }
 }

@@ -106,6 +106,24 @@ async fn a_transaction_ends_with_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_answer_in_time_keeps_nothing() {
+    let manifest = manifest(r#"sqlite_databases = ["default"]"#, "");
+    let options = host::Options { request_timeout: Duration::from_secs(1), ..options() };
+    let app = Running::with(&manifest, options);
+    assert_eq!(app.get("/hold").await.0, 500);
+    let other =
+        rusqlite::Connection::open(app.directory.path().join(".spin/sqlite_db.db")).unwrap();
+    other.busy_timeout(Duration::ZERO).unwrap();
+    let freed = async {
+        while other.execute_batch("BEGIN IMMEDIATE").is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), freed).await.unwrap();
+}
+
+/// More writes than threads: were each to wait for the file, nothing else would run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_file_is_waited_for_without_holding_up_others() {
     let app = database();
     app.ok("/sql", "CREATE TABLE things (id)").await;

@@ -22,7 +22,7 @@ fn with(change: impl FnOnce(&mut host::Options)) -> Running {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_waits_too_long_is_given_up() {
-    let app = with(|it| it.request_timeout = Duration::from_millis(300));
+    let app = with(|it| it.request_timeout = Duration::from_secs(2));
     // An hour.
     assert_eq!(app.get("/sleep/3600000").await, (StatusCode::INTERNAL_SERVER_ERROR, String::new()));
     assert_eq!(app.get("/count").await.1, "1");
@@ -30,7 +30,7 @@ async fn a_guest_that_waits_too_long_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_computes_too_long_is_ended() {
-    let app = with(|it| it.request_timeout = Duration::from_secs(1));
+    let app = with(|it| it.request_timeout = Duration::from_secs(3));
     let busy = futures::future::join_all((0..6).map(|_| app.get("/busy")));
     // Others get their turn meanwhile.
     let (busy, other) = futures::join!(busy, app.get("/headers"));
@@ -53,14 +53,15 @@ async fn upload(
     body: impl Stream<Item = Part> + Send + 'static,
 ) -> (StatusCode, String) {
     let request = Request::post("/length").body(StreamBody::new(body)).unwrap();
-    read(app.application.handle(request, client()).await).await
+    let answer = async { read(app.application.handle(request, client()).await).await };
+    tokio::time::timeout(Duration::from_secs(30), answer).await.expect("it is answered")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_arrives_may_take_longer_than_a_request_may_wait() {
-    let app = with(|it| it.request_timeout = Duration::from_secs(1));
-    let body = trickle(Duration::from_millis(250)).take(6);
-    assert_eq!(upload(&app, body).await, (StatusCode::OK, "6".into()));
+    let app = with(|it| it.request_timeout = Duration::from_secs(3));
+    let body = trickle(Duration::from_millis(500)).take(8);
+    assert_eq!(upload(&app, body).await, (StatusCode::OK, "8".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +75,8 @@ async fn a_body_that_stops_arriving_is_given_up() {
     let body = stream::once(async { Ok(Frame::data("part".into())) }).chain(stopped);
     assert_eq!(upload(&app, body).await, (StatusCode::INTERNAL_SERVER_ERROR, String::new()));
     // Nobody waits for the rest of it.
-    assert!(dropped.await.is_err());
+    let dropped = tokio::time::timeout(Duration::from_secs(30), dropped).await;
+    assert!(dropped.unwrap().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,9 +91,9 @@ async fn a_body_without_an_end_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_may_stream_longer_than_a_request_may_wait() {
-    let app = with(|it| it.request_timeout = Duration::from_millis(200));
-    let (status, text) = app.get("/stream/10").await;
-    assert_eq!((status, text.lines().count()), (StatusCode::OK, 10));
+    let app = with(|it| it.request_timeout = Duration::from_secs(2));
+    let (status, text) = app.get("/stream/50").await;
+    assert_eq!((status, text.lines().count()), (StatusCode::OK, 50));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,9 +7,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
+    time::timeout,
 };
 
 use crate::support::{Running, manifest, options};
+
+/// Whoever waits longer waits for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Server {
     address: SocketAddr,
@@ -39,13 +43,20 @@ impl Server {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.ok();
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.ok();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it is closed").ok();
         String::from_utf8_lossy(&answer).into_owned()
     }
 
     async fn get(&self, path: &str, headers: &str) -> String {
         let close = "connection: close\r\n";
         self.exchange(&format!("GET {path} HTTP/1.1\r\nhost: here\r\n{close}{headers}\r\n")).await
+    }
+
+    /// Asks until the answer has this status.
+    async fn becomes(&self, status: u16) {
+        let begin = format!("HTTP/1.1 {status} ");
+        let asked = async { while !self.get("/headers", "").await.starts_with(&begin) {} };
+        timeout(PATIENCE, asked).await.expect("it becomes so");
     }
 }
 
@@ -86,8 +97,7 @@ async fn what_is_not_a_request_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_never_ends_is_not_waited_for() {
     let server = serve(|it| it.header_timeout = Duration::from_millis(300)).await;
-    let exchange = server.exchange("GET / HTTP/1.1\r\nhost: he");
-    let answer = tokio::time::timeout(Duration::from_secs(10), exchange).await.unwrap();
+    let answer = server.exchange("GET / HTTP/1.1\r\nhost: he").await;
     assert!(answer.is_empty() || answer.contains(" 408 "), "{answer}");
 }
 
@@ -114,8 +124,8 @@ async fn a_client_that_reads_nothing_loses_its_place() {
         let part = vec![b'x'; 1 << 20];
         while deaf.write_all(&part).await.is_ok() {}
     };
-    tokio::time::timeout(Duration::from_secs(20), sending).await.expect("it is let go");
-    check_status(&server.get("/headers", "").await, 200);
+    timeout(PATIENCE, sending).await.expect("it is let go");
+    server.becomes(200).await;
 }
 
 /// A connection on which an answer of so many ticks has begun.
@@ -124,7 +134,7 @@ async fn streaming(address: SocketAddr, ticks: u32) -> (TcpStream, String) {
     let request = format!("GET /stream/{ticks} HTTP/1.1\r\nhost: here\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut begun = vec![0; 4096];
-    let length = stream.read(&mut begun).await.unwrap();
+    let length = timeout(PATIENCE, stream.read(&mut begun)).await.unwrap().unwrap();
     (stream, String::from_utf8(begun[..length].to_vec()).unwrap())
 }
 
@@ -132,17 +142,15 @@ async fn streaming(address: SocketAddr, ticks: u32) -> (TcpStream, String) {
 async fn what_is_in_flight_is_finished() {
     let server = serve(|_| {}).await;
     let Server { address, stop, done, .. } = server;
-    let idle = TcpStream::connect(address).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
     let (mut slow, mut answer) = streaming(address, 10).await;
     stop.send(()).unwrap();
-    while TcpStream::connect(address).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
-    slow.read_to_string(&mut answer).await.unwrap();
+    // What is idle is closed as soon as the server stops.
+    assert_eq!(timeout(PATIENCE, idle.read(&mut [0])).await.unwrap().unwrap(), 0);
+    timeout(PATIENCE, slow.read_to_string(&mut answer)).await.unwrap().unwrap();
     check_status(&answer, 200);
     assert!(answer.contains("tick 9\n"), "{answer}");
-    tokio::time::timeout(Duration::from_secs(10), done).await.unwrap().unwrap();
-    drop(idle);
+    timeout(PATIENCE, done).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +160,7 @@ async fn draining_ends() {
     let (slow, answer) = streaming(address, 10_000).await;
     check_status(&answer, 200);
     stop.send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(10), done).await.unwrap().unwrap();
+    timeout(PATIENCE, done).await.unwrap().unwrap();
     drop(slow);
 }
 
@@ -160,44 +168,71 @@ async fn draining_ends() {
 async fn a_connection_is_kept_alive() {
     let server = serve(|_| {}).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    for expected in [b'1', b'2'] {
+    for expected in ["1", "2"] {
         stream.write_all(b"GET /count HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
-        let mut answer = vec![0; 4096];
-        let mut length = 0;
-        while !answer[..length].ends_with(b"0\r\n\r\n") {
-            length += stream.read(&mut answer[length..]).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n0\r\n\r\n") {
+            let read = timeout(PATIENCE, stream.read_buf(&mut answer)).await.unwrap();
+            assert_ne!(read.unwrap(), 0, "{answer:?}");
         }
-        assert!(answer[..length].contains(&expected));
+        assert_eq!(unchunked(&String::from_utf8(answer).unwrap()), expected);
     }
 }
 
-/// Sends the first `cut` bytes, then the others once the server had time to look at those.
+/// The body of an answer that comes in chunks: a line with the length, a line with the bytes.
+fn unchunked(answer: &str) -> String {
+    let (_, chunks) = answer.split_once("\r\n\r\n").unwrap();
+    chunks.lines().skip(1).step_by(2).collect()
+}
+
+/// Sends the first `cut` bytes, then the others; if a head is among the first, once it has a place.
 async fn in_two(server: &Server, request: &str, cut: usize) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     stream.write_all(&request.as_bytes()[..cut]).await.unwrap();
-    check_status(&server.get("/headers", "").await, 200);
+    if request[..cut].contains("\r\n\r\n") && cut < request.len() {
+        server.becomes(503).await;
+    }
     stream.write_all(&request.as_bytes()[cut..]).await.unwrap();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_body_is_whole_however_it_comes() {
-    let server = serve(|_| {}).await;
+    let server = serve(|it| it.max_in_flight = 1).await;
     let body: String = ('a'..='z').cycle().take(1000).collect();
     let head =
         "POST /echo HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n";
     let request = format!("{head}{body}");
     for cut in [0, head.len() - 1, head.len(), head.len() + 1, request.len() - 1, request.len()] {
+        server.becomes(200).await;
         let answer = in_two(&server, &request, cut).await;
         check_status(&answer, 200);
-        // Chunks: a line with the length, a line with the bytes.
-        let (_, chunks) = answer.split_once("\r\n\r\n").unwrap();
-        let echoed: String = chunks.lines().skip(1).step_by(2).collect();
-        assert_eq!(echoed, body, "cut at {cut}");
+        assert_eq!(unchunked(&answer), body, "cut at {cut}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_small_body_is_the_next_request() {
+    let server = serve(|_| {}).await;
+    let first = "POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n\r\nbody";
+    let second = "GET /count HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
+    let answers = server.exchange(&format!("{first}{second}")).await;
+    let (one, two) = answers.split_at(answers.rfind("HTTP/1.1 ").unwrap());
+    assert_eq!((&*unchunked(one), &*unchunked(two)), ("4", "1"), "{answers}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_within_a_small_body_leaves_its_place() {
+    let server = serve(|it| it.max_in_flight = 1).await;
+    let mut gone = TcpStream::connect(server.address).await.unwrap();
+    let request = "POST /length HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\nhalf";
+    gone.write_all(request.as_bytes()).await.unwrap();
+    server.becomes(503).await;
+    drop(gone);
+    server.becomes(200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,6 +243,36 @@ async fn a_guest_may_answer_before_a_small_body_has_come() {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut begun = [0; 12];
     let read = stream.read_exact(&mut begun);
-    tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap();
+    timeout(PATIENCE, read).await.unwrap().unwrap();
     assert_eq!(&begun, b"HTTP/1.1 200");
+}
+
+/// Sends a request whose client waits to be told to send its body.
+async fn expecting(server: &Server, path: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: here\r\ncontent-length: 4\r\n");
+    let request = format!("{head}connection: close\r\nexpect: 100-continue\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut begun = vec![0; 12];
+    let read = stream.read_exact(&mut begun);
+    timeout(PATIENCE, read).await.unwrap().unwrap();
+    (stream, String::from_utf8(begun).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_nobody_reads_is_not_asked_for() {
+    let server = serve(|_| {}).await;
+    assert_eq!(expecting(&server, "/.well-known/spin/other").await.1, "HTTP/1.1 404");
+    assert_eq!(expecting(&server, "/sleep/200").await.1, "HTTP/1.1 200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_read_is_asked_for() {
+    let server = serve(|_| {}).await;
+    let (mut stream, mut answer) = expecting(&server, "/length").await;
+    assert_eq!(answer, "HTTP/1.1 100");
+    stream.write_all(b"body").await.unwrap();
+    let read = stream.read_to_string(&mut answer);
+    timeout(PATIENCE, read).await.unwrap().unwrap();
+    assert!(answer.contains("HTTP/1.1 200 "), "{answer}");
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -144,6 +144,8 @@ pub(crate) fn options() -> Options {
         environment: [].into(),
         log: Log::Off,
         max_in_flight: 64,
+        // However slow a test is, its instance is the one that it used before.
+        instance_idle: Duration::from_mins(10),
         ..Options::default()
     }
 }

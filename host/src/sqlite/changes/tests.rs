@@ -17,6 +17,10 @@ async fn the_next_guest_of_a_connection_is_not_told_of_the_last_ones() {
     second.ok("INSERT INTO t VALUES (8, 0)").await;
     assert_eq!(second.number("SELECT changes() * 100 + last_insert_rowid()").await, 108);
     second.ok("COMMIT").await;
+    drop(second);
+    let third = file.guest();
+    assert_eq!((third.changes(), third.last_insert_rowid()), (0, 0));
+    assert_eq!(third.number(ASKED).await, 0);
 }
 
 #[tokio::test]
@@ -56,4 +60,53 @@ async fn the_last_row_is_that_of_whichever_connection() {
     guest.ok("COMMIT").await;
     guest.ok("UPDATE t SET n = 2").await;
     assert_eq!((guest.changes(), guest.last_insert_rowid()), (2, 8));
+}
+
+#[tokio::test]
+async fn the_total_counts_what_triggers_and_foreign_keys_changed() {
+    let file = File::with(&[
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE t (parent INTEGER REFERENCES parents ON DELETE CASCADE)",
+        "CREATE TRIGGER born AFTER INSERT ON parents BEGIN
+           INSERT INTO t VALUES (new.id), (new.id);
+         END",
+    ])
+    .await;
+    let guest = file.guest();
+    let asked = "SELECT changes() * 100 + total_changes()";
+    guest.ok("INSERT INTO parents VALUES (1)").await;
+    assert_eq!(guest.number(asked).await, 103);
+    guest.ok("DELETE FROM parents").await;
+    assert_eq!(guest.number(asked).await, 106);
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_changed_what_it_kept() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER CHECK (n > 0))"]).await;
+    let guest = file.guest();
+    for (sql, changes) in [
+        ("INSERT INTO t VALUES (1), (2)", 2),
+        ("INSERT INTO nowhere VALUES (1)", 2),
+        ("INSERT INTO t VALUES (1), (0)", 0),
+        ("INSERT OR FAIL INTO t VALUES (1), (2), (3), (0)", 3),
+        ("UPDATE t SET n = 0", 0),
+    ] {
+        guest.ask(sql).await;
+        assert_eq!(guest.changes(), changes, "{sql}");
+        assert_eq!(guest.number("SELECT changes()").await, changes.cast_signed(), "{sql}");
+    }
+    assert_eq!(guest.number("SELECT total_changes()").await, 5);
+}
+
+#[tokio::test]
+async fn a_statement_that_hits_no_row_changes_none_however_it_begins() {
+    let file = File::with(SCHEMA).await;
+    let guest = file.guest();
+    guest.ok("INSERT INTO t VALUES (1, 0)").await;
+    guest.ok("BEGIN").await;
+    guest.ok("WITH x AS (SELECT 9 AS id) SELECT id FROM x").await;
+    assert_eq!(guest.changes(), 1);
+    guest.ok("WITH x AS (SELECT 9 AS id) DELETE FROM t WHERE id IN (SELECT id FROM x)").await;
+    assert_eq!(guest.changes(), 0);
+    guest.ok("COMMIT").await;
 }

@@ -1,6 +1,10 @@
 //! Guests that write at the same time, each with a connection of its own.
 
 use futures::{future::join_all, poll};
+use rusqlite::{
+    functions::{Context, FunctionFlags},
+    hooks::Wal,
+};
 
 use super::*;
 use crate::sqlite::{
@@ -118,6 +122,33 @@ async fn what_runs_too_long_is_interrupted_wherever_it_runs() {
 }
 
 #[tokio::test]
+async fn what_runs_too_long_runs_once() {
+    let file = File::limited(Duration::from_millis(100), &["CREATE TABLE t (n INTEGER)"]).await;
+    let (guest, neighbour) = (file.guest(), file.guest());
+    guest.ok("INSERT INTO t VALUES (0)").await;
+    let runs = Arc::new(AtomicI64::new(0));
+    let counted = runs.clone();
+    let count = move |_: &Context<'_>| Ok(counted.fetch_add(1, Relaxed));
+    let flags = FunctionFlags::SQLITE_UTF8;
+    lock(&file.database.shared.connection)
+        .as_mut()
+        .unwrap()
+        .connection
+        .create_scalar_function("run", 0, flags, count)
+        .unwrap();
+    let sql = format!(
+        "INSERT INTO t SELECT run() UNION ALL
+         SELECT * FROM ({ENDLESS} SELECT n FROM all_numbers WHERE n < 0)"
+    );
+    let (written, beside) =
+        tokio::join!(guest.ask(&sql), neighbour.ask("INSERT INTO t VALUES (1)"));
+    assert_eq!(error(written), "interrupted");
+    assert!(beside.failure.is_none(), "{:?}", beside.failure);
+    assert_eq!(runs.load(Relaxed), 1);
+    assert_eq!(guest.number("SELECT sum(n) FROM t").await, 1);
+}
+
+#[tokio::test]
 async fn a_statement_whose_first_word_does_not_tell_is_looked_at() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
     let guest = file.guest();
@@ -150,6 +181,51 @@ async fn a_file_that_is_anothers_is_waited_for() {
     assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 2);
 }
 
+/// With a rollback journal a commit waits for readers, after the rows of a statement are there.
+#[tokio::test]
+async fn a_reader_is_waited_for() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let (reader, guest, second) = (file.guest(), file.guest(), file.guest());
+    for among in [1, 2] {
+        *lock(&file.database.shared.connection) = None;
+        reader.ok("BEGIN").await;
+        reader.ok("SELECT * FROM t").await;
+        let guests = [&guest, &second].into_iter().take(among);
+        let write = async |it: &Guest| it.ask("INSERT INTO t VALUES (1) RETURNING n").await;
+        let mut writes = Box::pin(join_all(guests.map(write)));
+        is_refused_once(&file, &mut writes).await;
+        reader.ok("COMMIT").await;
+        let written = writes.await;
+        assert!(written.iter().all(|it| it.failure.is_none() && it.rows.len() == 1), "{among}");
+    }
+    assert_eq!(file.guest().number("SELECT count(*) FROM t").await, 3);
+}
+
+/// Enters the queue as one who did so a while ago.
+fn enter(file: &File, since: Instant) -> oneshot::Receiver<Written> {
+    let (answer, written) = oneshot::channel();
+    let (sql, tuning) = ("INSERT INTO t VALUES (1)".into(), Tuning::default());
+    let job = Job { sql, parameters: Vec::new(), tuning, since, answer };
+    if file.database.shared.enter(job) {
+        tokio::spawn(serve(Worker { database: file.database.clone(), is_left: false }));
+    }
+    written
+}
+
+#[tokio::test]
+async fn who_waits_in_the_queue_waits_for_the_file() {
+    let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
+    let other = file.guest();
+    other.ok("BEGIN IMMEDIATE").await;
+    let before = Instant::now().checked_sub(BUSY_TIMEOUT).unwrap();
+    let (first, mut second) = (enter(&file, before), enter(&file, Instant::now()));
+    let refused = tokio::time::timeout(BUSY_TIMEOUT / 2, first).await.unwrap().unwrap();
+    assert_eq!(error(refused.outcome), "database is locked");
+    assert!(poll!(&mut second).is_pending());
+    other.ok("COMMIT").await;
+    assert!(second.await.unwrap().outcome.failure.is_none());
+}
+
 #[tokio::test]
 async fn a_transaction_goes_on_beside_those_who_wait_for_it() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
@@ -167,7 +243,34 @@ async fn a_transaction_goes_on_beside_those_who_wait_for_it() {
 }
 
 #[tokio::test]
-async fn who_leaves_the_line_changes_nothing() {
+async fn a_slow_disk_makes_no_statement_long() {
+    let file = File::with(&["PRAGMA journal_mode = wal", "CREATE TABLE t (n INTEGER)"]).await;
+    let (guest, insert) = (file.guest(), "INSERT INTO t VALUES (1)");
+    guest.ok(insert).await;
+    let slow = |_: &mut Wal, _| {
+        std::thread::sleep(Duration::from_millis(2));
+        Ok(())
+    };
+    lock(&file.database.shared.connection)
+        .as_mut()
+        .unwrap()
+        .connection
+        .wal_hook(Some(slow))
+        .unwrap();
+    guest.ok(insert).await;
+    guest.ok(insert).await;
+    assert!(file.database.pace.is_long(COMMIT));
+    // The kernel may let others run in between, but hardly ever.
+    let short = async {
+        while file.database.pace.is_long((insert, true)) {
+            guest.ok(insert).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), short).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_the_queue_changes_nothing() {
     let file = File::with(&["CREATE TABLE t (n INTEGER)"]).await;
     let (gone, guest) = (file.guest(), file.guest());
     let mut write = Box::pin(gone.ask("INSERT INTO t VALUES (1)"));
@@ -192,7 +295,7 @@ async fn durability_is_that_of_whoever_writes() {
 }
 
 #[test]
-fn the_end_of_a_runtime_leaves_the_line_to_the_next() {
+fn the_end_of_a_runtime_leaves_the_queue_to_the_next() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let database = Arc::new(Database::new(path, Duration::from_mins(1)));

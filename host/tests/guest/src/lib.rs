@@ -41,6 +41,11 @@ async fn answer(request: Request) -> Answer {
     Ok(match word {
         "sql" | "sql-kept" | "sql-sync" => text(data::sql(word, &body(request).await?).await?),
         "store" => text(data::store(rest, body(request).await?).await?),
+        "hold" => {
+            data::sql("sql-kept", b"BEGIN IMMEDIATE").await?;
+            sleep(Duration::from_hours(1)).await;
+            text("held")
+        }
         "touch" => text(data::touch(rest).await?),
         "variable" => text(variables::get(rest).await.map_err(|e| e.to_string())?),
         "headers" => text(headers(&request)),
