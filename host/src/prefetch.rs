@@ -10,9 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use crate::body::{self, Body};
 
@@ -20,7 +19,10 @@ use crate::body::{self, Body};
 const MOST: u64 = 64 * 1024;
 
 /// The body, with its first piece taken from the connection if it has come. Never waits for the client.
-pub(crate) fn prefetch(mut incoming: Incoming) -> Body {
+pub(crate) fn prefetch<B>(mut incoming: B) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static,
+{
     match incoming.size_hint().exact() {
         Some(0) => return body::empty(),
         Some(1..=MOST) => {}
@@ -36,12 +38,15 @@ pub(crate) fn prefetch(mut incoming: Incoming) -> Body {
 }
 
 /// A body whose first frame was taken already.
-struct Begun {
+struct Begun<B> {
     first: Option<Result<Frame<Bytes>, hyper::Error>>,
-    rest: Incoming,
+    rest: B,
 }
 
-impl http_body::Body for Begun {
+impl<B> http_body::Body for Begun<B>
+where
+    B: http_body::Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
     type Data = Bytes;
     type Error = hyper::Error;
 

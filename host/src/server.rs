@@ -1,5 +1,6 @@
 //! HTTP/1.1 on a port. TLS and HTTP/2 are for a proxy in front.
 
+mod linger;
 mod stall;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
@@ -13,6 +14,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use linger::{Lingering, Unread, Watched};
 use stall::Stalling;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -57,10 +59,13 @@ impl Application {
     fn connect(&self, stream: TcpStream, client: SocketAddr, connections: &GracefulShutdown) {
         // Without it a small answer in two writes waits for a delayed ACK.
         drop(stream.set_nodelay(true));
+        let unread = Unread::default();
         let stream = Stalling::new(stream, self.0.options.write_timeout);
+        let stream = Lingering::new(stream, unread.clone());
         let application = self.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let application = application.clone();
+            let request = request.map(|body| unread.watch(body));
             async move { Ok::<_, Infallible>(application.receive(request, client).await) }
         });
         let connection = http1::Builder::new()
@@ -73,7 +78,7 @@ impl Application {
         tokio::spawn(async move { drop(connection.await) });
     }
 
-    async fn receive(&self, request: Request<Incoming>, client: SocketAddr) -> Response<Body> {
+    async fn receive(&self, request: Request<Watched>, client: SocketAddr) -> Response<Body> {
         let is_nameless = !request.headers().contains_key(HOST)
             && request.uri().authority().is_none()
             && request.version() == Version::HTTP_11;

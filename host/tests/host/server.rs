@@ -101,6 +101,24 @@ async fn a_head_that_never_ends_is_not_waited_for() {
     assert!(answer.is_empty() || answer.contains(" 408 "), "{answer}");
 }
 
+/// It sends all it announced before it looks for an answer, as many clients do.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sends_a_body_that_nobody_reads_sees_the_answer() {
+    const LENGTH: usize = 50 << 20;
+    let server = serve(|_| {}).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!("POST /nowhere HTTP/1.1\r\nhost: here\r\ncontent-length: {LENGTH}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let piece = vec![b'x'; 1 << 20];
+    for _ in 0..LENGTH / piece.len() {
+        stream.write_all(&piece).await.unwrap();
+    }
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(30), read).await.unwrap().unwrap();
+    check_status(&answer, 422);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_never_ends_is_not_waited_for() {
     let server = serve(|it| it.request_timeout = Duration::from_millis(300)).await;
