@@ -50,13 +50,11 @@ impl Database {
     }
 
     fn with(form: Form, opened: &'static OnceLock<Self>) -> Result<&'static Self, Error> {
-        match opened.get() {
-            Some(database) => Ok(database),
-            None => {
-                let connection = connection()?;
-                Ok(opened.get_or_init(|| Self { connection, form }))
-            }
+        if let Some(database) = opened.get() {
+            return Ok(database);
         }
+        let connection = connection()?;
+        Ok(opened.get_or_init(|| Self { connection, form }))
     }
 }
 
