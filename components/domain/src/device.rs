@@ -8,6 +8,7 @@ use domain::{
     rate_limit::{DEVICE, Limit, RESULTS},
     secrets::Digest,
 };
+use futures::FutureExt as _;
 use store::devices::{Admitted, Known, Spent};
 
 use crate::{
@@ -48,6 +49,11 @@ pub(crate) fn presented(device: &Device) -> Presented {
 /// §2.2 step 7, which comes before any other: a replayed request learns nothing.
 pub(crate) fn is_fresh(call: &Call, device: &Device) -> bool {
     devices::is_fresh(device.requested_at.into(), call.now)
+}
+
+/// Work that waits for nothing but a device's statements, which are called synchronously.
+pub(crate) fn at_once<T>(work: impl Future<Output = T>) -> T {
+    work.now_or_never().expect("synchronous statements leave nothing to wait for")
 }
 
 /// Authenticates and counts a request whose work is not in the database.

@@ -1,6 +1,6 @@
 //! What an agent tells us of itself.
 
-use domain::{devices, ids::AgentId};
+use domain::devices;
 
 use crate::{
     Component,
@@ -9,41 +9,43 @@ use crate::{
         types::{Device, TurnedAway},
     },
     call::Call,
-    device::{Window, admit, perform, presented},
+    device::{Window, admit, at_once, perform, presented},
     sealing,
 };
 
 impl Guest for Component {
-    async fn beat(device: Device, heartbeat: Heartbeat) -> Result<Acknowledged, HeartbeatError> {
-        let call = Call::begin_of_device()?;
-        if !devices::is_fresh(heartbeat.sent_at.into(), call.now) {
-            let admitted = admit(&call, &device, Window::Requests).await?;
-            return Err(HeartbeatError::Stale(admitted.budget.into()));
-        }
+    fn beat(device: Device, heartbeat: Heartbeat) -> Result<Acknowledged, HeartbeatError> {
+        at_once(beat(&device, &heartbeat))
+    }
 
-        let presented = presented(&device);
-        let heartbeat = store::presence::Heartbeat {
-            agent_version: &heartbeat.agent_version,
-            body: &heartbeat.body.text,
-            reconnect: &heartbeat.reconnect.text,
-        };
-        let recorded = perform(&call, &device, Window::Requests, async || {
-            store::presence::record_heartbeat(call.db, &presented, heartbeat, call.now).await
-        })
-        .await?;
-
-        let new_key = match recorded.pending_key {
-            None => None,
-            Some(sealed) => pending_key(&presented.agent, &sealed).await,
-        };
-        Ok(Acknowledged { budget: recorded.budget.into(), server_time: call.now.into(), new_key })
+    async fn open_pending_key(device: Device, pending_key: Vec<u8>) -> Option<String> {
+        let key = sealing::key().await.ok()?;
+        sealing::open(&key, &presented(&device).agent, &pending_key).ok()
     }
 }
 
-/// A key we cannot open is left out: the agent's own keeps working, and the fault is in the log.
-async fn pending_key(agent: &AgentId, sealed: &[u8]) -> Option<String> {
-    let key = sealing::key().await.ok()?;
-    sealing::open(&key, agent, sealed).ok()
+async fn beat(device: &Device, heartbeat: &Heartbeat) -> Result<Acknowledged, HeartbeatError> {
+    let call = Call::begin_of_device()?;
+    if !devices::is_fresh(heartbeat.sent_at.into(), call.now) {
+        let admitted = admit(&call, device, Window::Requests).await?;
+        return Err(HeartbeatError::Stale(admitted.budget.into()));
+    }
+
+    let presented = presented(device);
+    let heartbeat = store::presence::Heartbeat {
+        agent_version: &heartbeat.agent_version,
+        body: &heartbeat.body.text,
+        reconnect: &heartbeat.reconnect.text,
+    };
+    let recorded = perform(&call, device, Window::Requests, async || {
+        store::presence::record_heartbeat(call.db, &presented, heartbeat, call.now).await
+    })
+    .await?;
+    Ok(Acknowledged {
+        budget: recorded.budget.into(),
+        server_time: call.now.into(),
+        pending_key: recorded.pending_key,
+    })
 }
 
 impl From<TurnedAway> for HeartbeatError {

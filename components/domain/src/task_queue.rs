@@ -21,24 +21,13 @@ use crate::{
         types::{Budget, Device, TurnedAway},
     },
     call::Call,
-    device::{Window, admit, is_fresh, perform, perform_until_farewell, presented},
+    device::{Window, admit, at_once, is_fresh, perform, perform_until_farewell, presented},
     ingestion,
 };
 
 impl Guest for Component {
-    async fn next(device: Device) -> Result<Polled, TurnedAway> {
-        let call = Call::begin_of_device()?;
-        let presented = presented(&device);
-        let polled = perform(&call, &device, Window::Requests, async || {
-            task_queue::claim(call.db, &presented, call.now).await
-        })
-        .await?;
-
-        let task = match polled.task {
-            None => None,
-            Some(id) => task_queue::find_claimed(call.db, &presented, &id).await?,
-        };
-        Ok(Polled { budget: polled.budget.into(), task: task.map(Into::into) })
+    fn next(device: Device) -> Result<Polled, TurnedAway> {
+        at_once(next(&device))
     }
 
     async fn report_status(
@@ -97,6 +86,21 @@ impl From<contract::Window> for Window {
             contract::Window::Results => Self::Results,
         }
     }
+}
+
+async fn next(device: &Device) -> Result<Polled, TurnedAway> {
+    let call = Call::begin_of_device()?;
+    let presented = presented(device);
+    let polled = perform(&call, device, Window::Requests, async || {
+        task_queue::claim(call.db, &presented, call.now).await
+    })
+    .await?;
+
+    let task = match polled.task {
+        None => None,
+        Some(id) => task_queue::find_claimed(call.db, &presented, &id).await?,
+    };
+    Ok(Polled { budget: polled.budget.into(), task: task.map(Into::into) })
 }
 
 /// Records a report in one statement, or finds out what stood in its way.

@@ -37,8 +37,13 @@ pub(crate) async fn record(device: Device, mut request: Request) -> Answer {
         Ok(heartbeat) => heartbeat,
         Err(problem) => return Err(device.refuse(problem).await),
     };
-    let it = presence::beat(device.credentials(), heartbeat).await.map_err(faults::heartbeat)?;
-    let reply = Reply { acknowledged: true, server_time: it.server_time, new_api_key: it.new_key };
+    let credentials = device.credentials();
+    let it = presence::beat(&credentials, &heartbeat).map_err(faults::heartbeat)?;
+    let new_api_key = match it.pending_key {
+        None => None,
+        Some(sealed) => presence::open_pending_key(credentials, sealed).await,
+    };
+    let reply = Reply { acknowledged: true, server_time: it.server_time, new_api_key };
     Ok(Response::data(StatusCode::OK, &reply)?.with_budget(&it.budget))
 }
 

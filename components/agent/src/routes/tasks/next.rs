@@ -9,7 +9,7 @@ pub(crate) fn describe() -> Operation {
 }
 
 pub(crate) async fn next(device: Device, _: Request) -> Answer {
-    let polled = task_queue::next(device.credentials()).await.map_err(faults::turned_away)?;
+    let polled = task_queue::next(&device.credentials()).map_err(faults::turned_away)?;
     let response = match &polled.task {
         Some(task) => Response::data(StatusCode::OK, task)?,
         None => Response::empty(StatusCode::NO_CONTENT),
