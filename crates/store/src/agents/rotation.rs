@@ -66,7 +66,9 @@ pub async fn start(
 
 /// Lets this key wait in place of `unreadable`, which nobody can be given any more. Should its agent
 /// have it all the same, it opens like a previous key until `recoverable_until`, so that the agent
-/// gets this one, too. An earlier previous key opens no more: whoever has this one gave that up.
+/// gets this one, too. There is one such place, so an earlier previous key opens no more: an agent
+/// that never adopted the unreadable one, and lives on the earlier one because it lost its own, is
+/// shut out and enrolls anew.
 ///
 /// `None` when something else waits by now, or the agent is gone.
 pub async fn replace(
