@@ -1,7 +1,7 @@
-//! A connection whose client has more to send than was read reads on for a while before it is closed.
+//! A connection on which a body was not read to its end reads on for a while before it is closed.
 //!
-//! Closed at once, it would be reset, and the client might never see the answer that tells why
-//! (RFC 9112 §9.6).
+//! Closed at once, it would be reset, and a client that is still sending might never see the answer
+//! that tells why (RFC 9112 §9.6). One that sent all and keeps its side open delays a drain by as much.
 
 use std::{
     io,

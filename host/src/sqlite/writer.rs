@@ -150,6 +150,7 @@ async fn run(database: &Database, mut jobs: VecDeque<Job>, done: &mut Option<Ins
             Err(Undone::Apart) => most = 1,
             // Again it would take as long.
             Err(Undone::Late(index, late)) => {
+                *done = Some(Instant::now());
                 let job = jobs.remove(index).expect("it is one of those that ran");
                 drop(job.answer.send(*late));
             }
