@@ -58,7 +58,7 @@ impl Measured {
 }
 
 const WARM_UP: Duration = Duration::from_secs(1);
-const TURN: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_millis(250);
 
 pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
@@ -87,7 +87,7 @@ impl Connection {
 pub(crate) type Make<'a> = &'a (dyn Fn(usize) -> Expected + Sync);
 
 impl Load {
-    /// Sends what each of several makes, in turns of a second, until each had its time: a machine
+    /// Sends what each of several makes, in turns of a quarter of a second, until each had its time: a machine
     /// that slows down or speeds up meanwhile does so for all. A turn before warms up.
     pub(crate) async fn take_turns<const N: usize>(
         &self,
