@@ -122,7 +122,7 @@ async fn a_heartbeat_of_another_time_is_not_recorded() {
     let at = |seconds: i64| {
         (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds)).to_string()
     };
-    for timestamp in [at(-310), at(310), at(86_400), "yesterday".into(), "1752225302".into()] {
+    for timestamp in [at(-301), at(310), at(86_400), "yesterday".into(), "1752225302".into()] {
         let mut body = agent.heartbeat_body(None);
         body["timestamp"] = json!(timestamp);
         let answer = agent.post("/api/agent/heartbeat", &body).send().await;
@@ -134,7 +134,7 @@ async fn a_heartbeat_of_another_time_is_not_recorded() {
     }
     let sql = "SELECT last_heartbeat_at IS NULL AND last_heartbeat IS NULL FROM agents";
     assert!(app.database().value::<bool>(sql, []));
-    for timestamp in [at(-290), at(290)] {
+    for timestamp in [at(-290), at(299)] {
         let mut body = agent.heartbeat_body(None);
         body["timestamp"] = json!(timestamp);
         agent.post("/api/agent/heartbeat", &body).send().await.expect(200);
